@@ -1,0 +1,52 @@
+"""The only source of "now", and Cambodian calendar days.
+
+Promise: Works take their time from PostgreSQL, so every process agrees; tests turn one clock by
+hand and everything follows it. Who calls: work, access, throttle, doors' readers.
+"""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Final, Protocol
+
+PHNOM_PENH: Final = timezone(timedelta(hours=7), "Asia/Phnom_Penh")
+"""+07:00 all year: Cambodia keeps no summer time (IANA zone data)."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        ...
+
+    def at(self, database_now: datetime) -> datetime:
+        """The moment a Work happens, given what the database's clock says."""
+        ...
+
+
+class SystemClock:
+    """Real time: the machine's for reading, the database's for every Work."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def at(self, database_now: datetime) -> datetime:
+        return database_now
+
+
+class TurnedClock:
+    """A clock that stands still until a test advances it."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+
+    def now(self) -> datetime:
+        return self._moment
+
+    def at(self, database_now: datetime) -> datetime:
+        return self._moment
+
+    def advance(self, by: timedelta) -> None:
+        self._moment += by
+
+
+def day_of(moment: datetime) -> date:
+    """The Phnom Penh calendar day a moment falls on."""
+    return moment.astimezone(PHNOM_PENH).date()

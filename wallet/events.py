@@ -1,0 +1,135 @@
+"""What happened, as published facts: the contract between the wallet and notifications.
+
+Promise: an event is written in the transaction of the fact it tells, carries no secret and only
+masked numbers, and is never changed. Who calls: every room that has something to announce.
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from wallet.identifiers import HolderId
+from wallet.money import Money
+
+
+class _Event(Struct, frozen=True, kw_only=True, tag_field="event"):
+    holder_id: HolderId
+
+
+class SalaryPaid(_Event, frozen=True, kw_only=True, tag="salary.paid"):
+    money: Money
+    agency: str
+    period: str
+    half: int
+    account_last_four: str
+    run_id: str
+
+
+class QrPaid(_Event, frozen=True, kw_only=True, tag="qr.paid"):
+    money: Money
+    payee: str
+    reference: str
+
+
+class TopupSucceeded(_Event, frozen=True, kw_only=True, tag="topup.succeeded"):
+    money: Money
+    operator: str
+    phone_masked: str
+    reference: str
+
+
+class TopupFailed(_Event, frozen=True, kw_only=True, tag="topup.failed"):
+    money: Money
+    operator: str
+    phone_masked: str
+    reference: str
+
+
+class TopupUnknown(_Event, frozen=True, kw_only=True, tag="topup.unknown"):
+    money: Money
+    operator: str
+    phone_masked: str
+    reference: str
+
+
+class TopupReversed(_Event, frozen=True, kw_only=True, tag="topup.reversed"):
+    money: Money
+    operator: str
+    phone_masked: str
+    reference: str
+
+
+class CardChanged(_Event, frozen=True, kw_only=True, tag="card.changed"):
+    """A virtual card was made, claimed, frozen, unfrozen, closed, reversed or expired."""
+
+    card_id: str
+    last_four: str
+    state: str
+    cause: str
+
+
+class CardRevealed(_Event, frozen=True, kw_only=True, tag="card.revealed"):
+    card_id: str
+    last_four: str
+
+
+class CardWaiting(_Event, frozen=True, kw_only=True, tag="card.waiting"):
+    """A card asked for at an ATM waits to be claimed in the app."""
+
+    card_id: str
+    last_four: str
+    terminal: str
+    claim_expires_at: datetime
+
+
+class SmartIdPaymentChanged(_Event, frozen=True, kw_only=True, tag="smart_id.payment_changed"):
+    state: str
+    cause: str
+
+
+class DevicePaired(_Event, frozen=True, kw_only=True, tag="device.paired"):
+    channel: str
+    replaced: bool
+
+
+class SecurityNotice(_Event, frozen=True, kw_only=True, tag="security.notice"):
+    """Something about the holder's credentials changed: `what` is a catalogue key."""
+
+    what: str
+
+
+class DisputeOpened(_Event, frozen=True, kw_only=True, tag="dispute.opened"):
+    dispute_id: str
+    case_number: str
+    answer_by: str
+
+
+class DisputeRefunded(_Event, frozen=True, kw_only=True, tag="dispute.refunded"):
+    dispute_id: str
+    case_number: str
+    money: Money
+
+
+class DisputeClosed(_Event, frozen=True, kw_only=True, tag="dispute.closed"):
+    dispute_id: str
+    case_number: str
+    disposition: str
+
+
+Event = (
+    SalaryPaid
+    | QrPaid
+    | TopupSucceeded
+    | TopupFailed
+    | TopupUnknown
+    | TopupReversed
+    | CardChanged
+    | CardRevealed
+    | CardWaiting
+    | SmartIdPaymentChanged
+    | DevicePaired
+    | SecurityNotice
+    | DisputeOpened
+    | DisputeRefunded
+    | DisputeClosed
+)

@@ -1,0 +1,157 @@
+"""The closed catalogue of everything the system can answer when it does not simply say yes.
+
+Promise: a *refusal* (`Refused`, raised) means nothing happened; a *decline* (`Declined`, returned)
+is a committed result that counts and is announced. Every door has one total table from `Reason`
+to its own words. Who calls: everyone.
+"""
+
+import enum
+from typing import Any, Final
+
+from msgspec import Struct
+
+
+class Reason(enum.StrEnum):
+    """Why an act did not go through. The value is the stable code shown to callers."""
+
+    # bad input
+    INVALID_REQUEST = "invalid_request"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    TOO_LARGE = "too_large"
+    CURSOR_INVALID = "cursor_invalid"
+    AMOUNT_INVALID = "amount_invalid"
+    CURRENCY_UNSUPPORTED = "currency_unsupported"
+    # repeats
+    IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    IN_FLIGHT = "in_flight"
+    CONFLICT = "conflict"
+    ILLEGAL_TRANSITION = "illegal_transition"
+    # load and faults
+    BUSY = "busy"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    INTERNAL = "internal"
+    # who may ask
+    UNAUTHENTICATED = "unauthenticated"
+    SIGN_IN_FAILED = "sign_in_failed"
+    FORBIDDEN = "forbidden"
+    LOCKED = "locked"
+    SIGNATURE_INVALID = "signature_invalid"
+    SIGNATURE_STALE = "signature_stale"
+    SIGNATURE_REPLAYED = "signature_replayed"
+    TERMINAL_UNKNOWN = "terminal_unknown"
+    PIN_WEAK = "pin_weak"
+    PAIRING_INVALID = "pairing_invalid"
+    PAIRING_EXPIRED = "pairing_expired"
+    DEVICE_NOT_ACTIVE = "device_not_active"
+    FOUR_EYES = "four_eyes"
+    APPROVAL_EXPIRED = "approval_expired"
+    # intents and one-time passwords
+    INTENT_KIND_UNKNOWN = "intent_kind_unknown"
+    INTENT_EXPIRED = "intent_expired"
+    INTENT_NOT_PENDING = "intent_not_pending"
+    OTP_REQUIRED = "otp_required"
+    OTP_WRONG = "otp_wrong"
+    OTP_LOCKED = "otp_locked"
+    OTP_NOT_ENROLLED = "otp_not_enrolled"
+    OTP_UNAVAILABLE = "otp_unavailable"
+    # ledger
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_NOT_FOUND = "account_not_found"
+    TRANSFER_DIFFERS = "transfer_differs"
+    HOLD_NOT_FOUND = "hold_not_found"
+    HOLD_ALREADY_CAPTURED = "hold_already_captured"
+    HOLD_ALREADY_VOIDED = "hold_already_voided"
+    HOLD_EXPIRED = "hold_expired"
+    HOLD_NOT_YET_EXPIRED = "hold_not_yet_expired"
+    EXCEEDS_HOLD = "exceeds_hold"
+    # Smart ID and cards
+    SMART_ID_NOT_ACTIVE = "smart_id_not_active"
+    SMART_ID_FROZEN = "smart_id_frozen"
+    CARD_LIMIT_REACHED = "card_limit_reached"
+    CARD_NOT_ACTIVE = "card_not_active"
+    CARD_CLAIM_EXPIRED = "card_claim_expired"
+    CARD_CLAIM_MISMATCH = "card_claim_mismatch"
+    CARD_REVERSED = "card_reversed"
+    PHONE_NOT_PAIRED = "phone_not_paired"
+    ATM_DECLINED = "atm_declined"
+    REVEAL_SPENT = "reveal_spent"
+    # KHQR
+    QR_INVALID = "qr_invalid"
+    QR_FOREIGN = "qr_foreign"
+    QR_EXPIRED = "qr_expired"
+    QR_ALREADY_PAID = "qr_already_paid"
+    QR_OWN_CODE = "qr_own_code"
+    QR_AMOUNT_MISSING = "qr_amount_missing"
+    QR_AMOUNT_DIFFERS = "qr_amount_differs"
+    WALLET_CURRENCY_MISSING = "wallet_currency_missing"
+    # top-ups
+    PHONE_INVALID = "phone_invalid"
+    OPERATOR_UNKNOWN = "operator_unknown"
+    PRODUCT_UNKNOWN = "product_unknown"
+    AMOUNT_OUT_OF_RANGE = "amount_out_of_range"
+    REPEAT_TOPUP = "repeat_topup"
+    # salary
+    SALARY_FILE_INVALID = "salary_file_invalid"
+    SALARY_FILE_REPEATED = "salary_file_repeated"
+    SALARY_PERIOD_REPEATED = "salary_period_repeated"
+    SALARY_FILE_CHANGED = "salary_file_changed"
+    # disputes
+    DISPUTE_EXISTS = "dispute_exists"
+    DISPUTE_TOO_LATE = "dispute_too_late"
+    DISPUTE_CLOSED = "dispute_closed"
+    REFUND_EXCEEDS = "refund_exceeds"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request, sent again later, may succeed."""
+        return self in _RETRYABLE
+
+
+_RETRYABLE: Final = frozenset(
+    {
+        Reason.IN_FLIGHT,
+        Reason.BUSY,
+        Reason.RATE_LIMITED,
+        Reason.UNAVAILABLE,
+        Reason.OUTCOME_UNKNOWN,
+        Reason.INTERNAL,
+        Reason.OTP_UNAVAILABLE,
+    }
+)
+
+Facts = dict[str, str | int]
+"""Details safe to show to the caller: amounts left, field names, moments. Never a secret."""
+
+
+class Refused(Exception):  # noqa: N818 - the domain's word: a refusal, not an error of ours
+    """The request was turned away and nothing happened: no row, no count, no event."""
+
+    def __init__(self, reason: Reason, **facts: str | int) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.facts: Facts = facts
+
+
+class Done(Struct, frozen=True, kw_only=True, tag="done"):
+    """The act took effect. `answer` is stored for repeats; `secret` is shown once, never stored."""
+
+    answer: dict[str, Any]
+    secret: dict[str, Any] | None = None
+
+
+class Declined(Struct, frozen=True, kw_only=True, tag="declined"):
+    """The act was decided against, and that decision is committed."""
+
+    reason: Reason
+    facts: Facts = {}
+
+
+Outcome = Done | Declined
+GroupAnswer = Done | Declined | Refused
+"""What a group act answers for each member; a `Refused` member left nothing behind."""
