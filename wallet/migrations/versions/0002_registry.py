@@ -1,20 +1,10 @@
-"""Banks, agencies, people, applications, Smart IDs: see sql/0002_registry.sql."""
+"""Banks, agencies, people, applications, Smart IDs."""
 
-from pathlib import Path
-
-from alembic import op
+from wallet.migrations.written import run_sql
 
 revision = "0002_registry"
 down_revision = "0001_money"
-branch_labels = None
-depends_on = None
-
-_SQL = Path(__file__).parents[1] / "sql" / "0002_registry.sql"
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(_SQL.read_text(encoding="utf-8"))
-
-
-def downgrade() -> None:
-    raise RuntimeError("books are never migrated backwards: restore a backup")
+    run_sql("0002_")

@@ -1,0 +1,194 @@
+"""PostgreSQL: the pool, rows into Structs, and the refusal of a server that could lose money.
+
+Promise: the only importer of asyncpg. Every connection runs as the role `smartid_app`, with lock
+and statement time-outs. Who calls: work, outbox, jobs, runtime (connect, migrate).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import msgspec
+
+T = TypeVar("T")
+Record = asyncpg.Record
+UniqueViolation = asyncpg.UniqueViolationError
+CheckViolation = asyncpg.CheckViolationError
+LockTimeout = asyncpg.LockNotAvailableError
+
+SERIALIZATION_FAILURES: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+"""SQLSTATE 40001 and 40P01: the only database errors a whole transaction is run again for."""
+
+CONNECTION_LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    ConnectionError,
+    OSError,
+    asyncio.TimeoutError,
+)
+
+REQUIRED_SETTINGS: Final = {
+    "fsync": {"on"},
+    "full_page_writes": {"on"},
+    "synchronous_commit": {"on", "remote_apply"},
+    "data_sync_retry": {"off"},
+    "data_checksums": {"on"},
+}
+OLDEST_SERVER: Final = 150000
+
+
+class UnsafeServerError(Exception):
+    """The server's settings could lose acknowledged money; starting on it is refused."""
+
+
+class Connection:
+    """One pooled connection, inside a transaction its Work began."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    async def begin(self, bank: str) -> tuple[datetime, int]:
+        """Open a transaction seen by `bank` ('*' for all); answers database time and its id."""
+        await self.raw.execute("begin")
+        row = await self.raw.fetchrow(_BEGIN, bank)
+        return row[0], row[1]
+
+    async def begin_read(self, bank: str) -> datetime:
+        await self.raw.execute("begin read only")
+        row = await self.raw.fetchrow(_BEGIN_READ, bank)
+        moment: datetime = row[0]
+        return moment
+
+    async def commit(self) -> None:
+        await self.raw.execute("commit")
+
+    async def rollback(self) -> None:
+        await self.raw.execute("rollback")
+
+
+class Database:
+    """A pool of connections to one PostgreSQL server."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        smallest: int = 1,
+        largest: int = 10,
+        lock_timeout_s: float = 2.0,
+        statement_timeout_s: float = 5.0,
+        role: str | None = "smartid_app",
+    ) -> "Database":
+        """Open the pool. Refuses: UnsafeServerError when the server may lose commits."""
+        settings = {
+            "application_name": "smartid",
+            "lock_timeout": str(int(lock_timeout_s * 1000)),
+            "statement_timeout": str(int(statement_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": "10000",
+            "jit": "off",
+            "timezone": "UTC",
+        }
+        if role is not None:
+            settings["role"] = role
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=smallest,
+            max_size=largest,
+            init=_prepare_connection,
+            reset=_end_open_transaction,
+            server_settings=settings,
+            command_timeout=max(statement_timeout_s * 2, 10.0),
+            timeout=10.0,
+        )
+        database = cls(pool)
+        try:
+            await database.refuse_unsafe_server()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def acquire(self) -> Connection:
+        return Connection(await self._pool.acquire(timeout=5.0))
+
+    async def release(self, connection: Connection) -> None:
+        await self._pool.release(connection.raw, timeout=5.0)
+
+    async def rows(self, sql: str, *arguments: Any) -> list[Record]:
+        """One statement outside any Work: for following the log, leasing jobs and health."""
+        found: list[Record] = await self._pool.fetch(sql, *arguments)
+        return found
+
+    async def run(self, sql: str, *arguments: Any) -> str:
+        """One statement outside any Work, answering its command tag (`UPDATE 1`)."""
+        tag: str = await self._pool.execute(sql, *arguments)
+        return tag
+
+    async def transaction_status(self, xid: int) -> str | None:
+        """`committed`, `aborted`, `in progress`, or None when too old to know."""
+        status: str | None = await self._pool.fetchval(
+            "select pg_xact_status($1::text::xid8)", str(xid)
+        )
+        return status
+
+    async def refuse_unsafe_server(self) -> None:
+        version = int(await self._pool.fetchval("select current_setting('server_version_num')"))
+        if version < OLDEST_SERVER:
+            raise UnsafeServerError(f"PostgreSQL 15 or newer is required; this is {version}")
+        for record in await self._pool.fetch(_SETTINGS, list(REQUIRED_SETTINGS)):
+            allowed = REQUIRED_SETTINGS[record["name"]]
+            if record["setting"] not in allowed:
+                raise UnsafeServerError(
+                    f"PostgreSQL runs with {record['name']}={record['setting']}, which can lose "
+                    f"acknowledged payments; set it to {' or '.join(sorted(allowed))}"
+                )
+
+
+def decode(into: type[T], record: Record) -> T:
+    """A row as a Struct: column names are field names; extra columns are ignored."""
+    return msgspec.convert(dict(record), into, strict=False)
+
+
+def decode_all(into: type[T], records: Sequence[Record]) -> list[T]:
+    return msgspec.convert([dict(record) for record in records], list[into], strict=False)  # type: ignore[valid-type]
+
+
+async def _prepare_connection(raw: Any) -> None:
+    await raw.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
+        decoder=lambda data: msgspec.json.decode(data[1:]),
+    )
+
+
+async def _end_open_transaction(raw: Any) -> None:
+    """Instead of asyncpg's RESET ALL on every release: our settings are per transaction."""
+    if raw.is_in_transaction():
+        await raw.execute("rollback")
+
+
+_BEGIN = """
+select clock_timestamp(), pg_current_xact_id()::text::bigint, set_config('smartid.bank', $1, true)
+"""
+
+_BEGIN_READ = "select clock_timestamp(), set_config('smartid.bank', $1, true)"
+
+_SETTINGS = "select name, setting from pg_settings where name = any($1)"

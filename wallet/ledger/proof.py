@@ -1,0 +1,143 @@
+"""Proving the books right, on the running system.
+
+Promise: each check is one statement, hence one snapshot: it can run while payments are made. It
+answers the first difference it finds, with what was expected and what stands there. Rooms with
+rules of their own about money export `CHECKS` too; `smartid prove` runs them all.
+
+Who calls: runtime (prove, demo), tests.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from wallet.database import Database
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """`sql` answers one row a difference (column `difference`), none when all is right."""
+
+    name: str
+    sql: str
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    check: str
+    difference: str | None
+
+    @property
+    def right(self) -> bool:
+        return self.difference is None
+
+
+async def prove(database: Database, checks: Sequence[Check]) -> list[Finding]:
+    """Run the checks; every finding names the first difference or None.
+
+    The connection's role must see all banks: it is the owner's, or runs under bank '*'.
+    """
+    findings = []
+    for check in checks:
+        rows = await database.rows(f"select * from ({check.sql}) as found limit 1")
+        findings.append(
+            Finding(check=check.name, difference=str(rows[0]["difference"]) if rows else None)
+        )
+    return findings
+
+
+CHECKS: Final = (
+    Check(
+        name="per bank and currency, debits equal credits, posted and pending",
+        sql="""
+        select format('%s %s: debits posted %s, credits posted %s, debits pending %s, credits '
+                      'pending %s', bank, currency, sum(debits_posted), sum(credits_posted),
+                      sum(debits_pending), sum(credits_pending)) as difference
+        from accounts group by bank, currency
+        having sum(debits_posted) <> sum(credits_posted)
+            or sum(debits_pending) <> sum(credits_pending)
+        """,
+    ),
+    Check(
+        name="every account's counters are the sums of its transfers",
+        sql="""
+        with moves as (
+            select debit_account_id as id,
+                   case phase when 'hold' then amount_minor else 0 end as dp,
+                   case when phase in ('posted', 'capture') then amount_minor else 0 end as d,
+                   0::bigint as cp, 0::bigint as c
+            from transfers
+            union all
+            select credit_account_id, 0, 0,
+                   case phase when 'hold' then amount_minor else 0 end,
+                   case when phase in ('posted', 'capture') then amount_minor else 0 end
+            from transfers
+            union all
+            select h.debit_account_id, -h.amount_minor, 0, 0, 0
+            from transfers r join transfers h on h.id = r.pending_id
+            union all
+            select h.credit_account_id, 0, 0, -h.amount_minor, 0
+            from transfers r join transfers h on h.id = r.pending_id
+        ), sums as (
+            select id, sum(dp) as dp, sum(d) as d, sum(cp) as cp, sum(c) as c
+            from moves group by id
+        )
+        select format('account %s: counters %s/%s/%s/%s, transfers say %s/%s/%s/%s '
+                      '(debits pending/posted, credits pending/posted)',
+                      coalesce(a.id, s.id), a.debits_pending, a.debits_posted, a.credits_pending,
+                      a.credits_posted, s.dp, s.d, s.cp, s.c) as difference
+        from accounts a full join sums s on s.id = a.id
+        where (coalesce(a.debits_pending, -1), coalesce(a.debits_posted, -1),
+               coalesce(a.credits_pending, -1), coalesce(a.credits_posted, -1))
+           is distinct from
+              (coalesce(s.dp, 0), coalesce(s.d, 0), coalesce(s.cp, 0), coalesce(s.c, 0))
+        """,
+    ),
+    Check(
+        name="no floor account is below zero, pending counted",
+        sql="""
+        select format('account %s is at %s', id, credits_posted - debits_posted - debits_pending)
+               as difference
+        from accounts where has_floor and debits_posted + debits_pending > credits_posted
+        """,
+    ),
+    Check(
+        name="every transfer joins two accounts of its own bank and currency",
+        sql="""
+        select format('transfer %s', t.id) as difference
+        from transfers t
+        left join accounts d on d.id = t.debit_account_id
+        left join accounts c on c.id = t.credit_account_id
+        where d.bank is distinct from t.bank or c.bank is distinct from t.bank
+           or d.currency is distinct from t.currency or c.currency is distinct from t.currency
+        """,
+    ),
+    Check(
+        name="every hold is resolved at most once, within its amount, between its accounts",
+        sql="""
+        select format('hold %s', h.id) as difference
+        from transfers r left join transfers h on h.id = r.pending_id and h.phase = 'hold'
+        where r.pending_id is not null
+        group by r.pending_id, h.id, h.amount_minor, h.debit_account_id, h.credit_account_id
+        having h.id is null or count(*) > 1 or max(r.amount_minor) > h.amount_minor
+            or bool_or(r.debit_account_id <> h.debit_account_id
+                       or r.credit_account_id <> h.credit_account_id)
+        """,
+    ),
+    Check(
+        name="the list of open holds is exactly the holds not resolved",
+        sql="""
+        select format('hold %s', coalesce(h.id, o.id)) as difference
+        from (select id from transfers t where phase = 'hold'
+              and not exists (select 1 from transfers r where r.pending_id = t.id)) h
+        full join open_holds o on o.id = h.id
+        where h.id is null or o.id is null
+        """,
+    ),
+    Check(
+        name="no open hold is past its expiry by more than five minutes",
+        sql="""
+        select format('hold %s expired at %s', id, expires_at) as difference
+        from open_holds where expires_at < now() - interval '5 minutes'
+        """,
+    ),
+)

@@ -1,0 +1,1 @@
+"""People, their banks and agencies, their applications and their Smart IDs."""

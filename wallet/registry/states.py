@@ -1,0 +1,157 @@
+"""The Smart ID's two states as tables, and every decision about them: pure, no database.
+
+Promise: identity and payment are never mixed; what is not in a table does not happen.
+Owns no table. Who calls: smart_ids (which shows these to other rooms), applications.
+
+    identity      may become
+    APPLIED       CHECKED REVOKED
+    CHECKED       SENT_TO_BANK REVOKED
+    SENT_TO_BANK  PRINTED REVOKED
+    PRINTED       WITH_AGENCY SENT_TO_BANK REVOKED     sent back: printed wrong, printed again
+    WITH_AGENCY   HANDED_OVER SENT_TO_BANK REVOKED
+    HANDED_OVER   VALID WITH_AGENCY REVOKED            hand-over undone
+    VALID         EXPIRED REVOKED
+
+    payment       may become
+    INACTIVE      ACTIVE BLOCKED
+    ACTIVE        FROZEN BLOCKED
+    FROZEN        ACTIVE BLOCKED                       lifted by who froze it, or by a stronger one
+    BLOCKED       -
+
+VALID makes payment ACTIVE; EXPIRED and REVOKED make it BLOCKED.
+"""
+
+import enum
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wallet.identifiers import BankId, HolderId, SmartIdId
+from wallet.outcomes import Reason, Refused
+
+YEARS_VALID: Final = 10
+
+
+class IdentityState(enum.StrEnum):
+    APPLIED = "APPLIED"
+    CHECKED = "CHECKED"
+    SENT_TO_BANK = "SENT_TO_BANK"
+    PRINTED = "PRINTED"
+    WITH_AGENCY = "WITH_AGENCY"
+    HANDED_OVER = "HANDED_OVER"
+    VALID = "VALID"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+
+
+class PaymentState(enum.StrEnum):
+    INACTIVE = "INACTIVE"
+    ACTIVE = "ACTIVE"
+    FROZEN = "FROZEN"
+    BLOCKED = "BLOCKED"
+
+
+class Party(enum.StrEnum):
+    """Who freezes. Whoever froze it, or a stronger party, lifts it: holder < support < bank."""
+
+    HOLDER = "HOLDER"
+    SUPPORT = "SUPPORT"
+    BANK = "BANK"
+
+
+_I = IdentityState
+IDENTITY_MAY_BECOME: Final[Mapping[IdentityState, frozenset[IdentityState]]] = {
+    _I.APPLIED: frozenset({_I.CHECKED, _I.REVOKED}),
+    _I.CHECKED: frozenset({_I.SENT_TO_BANK, _I.REVOKED}),
+    _I.SENT_TO_BANK: frozenset({_I.PRINTED, _I.REVOKED}),
+    _I.PRINTED: frozenset({_I.WITH_AGENCY, _I.SENT_TO_BANK, _I.REVOKED}),
+    _I.WITH_AGENCY: frozenset({_I.HANDED_OVER, _I.SENT_TO_BANK, _I.REVOKED}),
+    _I.HANDED_OVER: frozenset({_I.VALID, _I.WITH_AGENCY, _I.REVOKED}),
+    _I.VALID: frozenset({_I.EXPIRED, _I.REVOKED}),
+    _I.EXPIRED: frozenset(),
+    _I.REVOKED: frozenset(),
+}
+
+_P = PaymentState
+PAYMENT_MAY_BECOME: Final[Mapping[PaymentState, frozenset[PaymentState]]] = {
+    _P.INACTIVE: frozenset({_P.ACTIVE, _P.BLOCKED}),
+    _P.ACTIVE: frozenset({_P.FROZEN, _P.BLOCKED}),
+    _P.FROZEN: frozenset({_P.ACTIVE, _P.BLOCKED}),
+    _P.BLOCKED: frozenset(),
+}
+
+_STRENGTH: Final = {Party.HOLDER: 0, Party.SUPPORT: 1, Party.BANK: 2}
+
+
+class SmartId(Struct, frozen=True, kw_only=True):
+    """A Smart ID as it may be shown: the last four digits of its number, once printed."""
+
+    id: SmartIdId
+    bank: BankId
+    holder_id: HolderId
+    identity_state: IdentityState
+    payment_state: PaymentState
+    last_four: str | None = None
+    frozen_by: Party | None = None
+    issued_on: date | None = None
+    expires_on: date | None = None
+
+    def view(self) -> dict[str, Any]:
+        """What a door shows of it."""
+        return {
+            "id": str(self.id),
+            "last_four": self.last_four,
+            "identity_state": self.identity_state.value,
+            "payment_state": self.payment_state.value,
+            "frozen_by": self.frozen_by.value if self.frozen_by else None,
+            "issued_on": self.issued_on.isoformat() if self.issued_on else None,
+            "expires_on": self.expires_on.isoformat() if self.expires_on else None,
+        }
+
+
+def expiry_of(issued_on: date) -> date:
+    """Ten years on; 29 February becomes 28 February, as PostgreSQL's interval has it."""
+    try:
+        return issued_on.replace(year=issued_on.year + YEARS_VALID)
+    except ValueError:
+        return issued_on.replace(year=issued_on.year + YEARS_VALID, day=28)
+
+
+def decide_identity(smart_id: SmartId, to: IdentityState) -> SmartId:
+    """The Smart ID after this step. Refuses: ILLEGAL_TRANSITION."""
+    if to not in IDENTITY_MAY_BECOME[smart_id.identity_state]:
+        raise Refused(Reason.ILLEGAL_TRANSITION, now=smart_id.identity_state.value, wanted=to.value)
+    payment = smart_id.payment_state
+    if to is IdentityState.VALID and payment is PaymentState.INACTIVE:
+        payment = PaymentState.ACTIVE
+    if to in (IdentityState.EXPIRED, IdentityState.REVOKED):
+        payment = PaymentState.BLOCKED
+    return replace(smart_id, identity_state=to, payment_state=payment, frozen_by=None)
+
+
+def decide_freeze(smart_id: SmartId, by: Party) -> SmartId:
+    if smart_id.payment_state is PaymentState.FROZEN and smart_id.frozen_by is not None:
+        stronger = _STRENGTH[by] > _STRENGTH[smart_id.frozen_by]
+        return replace(smart_id, frozen_by=by) if stronger else smart_id
+    if PaymentState.FROZEN not in PAYMENT_MAY_BECOME[smart_id.payment_state]:
+        raise Refused(Reason.SMART_ID_NOT_ACTIVE, state=smart_id.payment_state.value)
+    return replace(smart_id, payment_state=PaymentState.FROZEN, frozen_by=by)
+
+
+def decide_unfreeze(smart_id: SmartId, by: Party) -> SmartId:
+    if smart_id.payment_state is PaymentState.ACTIVE:
+        return smart_id
+    if smart_id.payment_state is not PaymentState.FROZEN or smart_id.frozen_by is None:
+        raise Refused(Reason.SMART_ID_NOT_ACTIVE, state=smart_id.payment_state.value)
+    if _STRENGTH[by] < _STRENGTH[smart_id.frozen_by]:
+        raise Refused(Reason.FORBIDDEN, frozen_by=smart_id.frozen_by.value)
+    return replace(smart_id, payment_state=PaymentState.ACTIVE, frozen_by=None)
+
+
+def decide_block(smart_id: SmartId, by: Party) -> SmartId:
+    if by is Party.HOLDER:
+        raise Refused(Reason.FORBIDDEN)
+    return replace(smart_id, payment_state=PaymentState.BLOCKED, frozen_by=None)

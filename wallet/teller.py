@@ -1,0 +1,162 @@
+"""The teller: serves concurrent callers in groups, one transaction a group, one answer each.
+
+Promise: what callers ask while the previous group commits is gathered (no timers), at most
+`GROUP_MOST` to a group, and runs as one Work of one bank. A group that fails for one member's
+sake is run again one by one, so nobody pays for a neighbour. The queue is bounded; beyond it the
+answer is "busy, retry after", and nothing was begun.
+
+    asked -> queued -> in a group -> answered          (Done, Declined, or Refused raised)
+          -> Refused busy (queue full)
+                       in a group -> group failed -> alone -> answered
+
+Who calls: doors and the worker; lanes are declared by the rooms whose acts they run.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from wallet.identifiers import BankId
+from wallet.outcomes import GroupAnswer, Outcome, Reason, Refused
+from wallet.work import SYSTEM, Work, Works
+
+Q = TypeVar("Q")
+GroupAct = Callable[[Work, Sequence[Any]], Awaitable[Sequence[GroupAnswer]]]
+
+GROUP_MOST: Final = 512
+QUEUE_MOST: Final = 4096
+
+
+class Lane(Generic[Q]):
+    """One kind of act served in groups. `act` answers every request, in order."""
+
+    def __init__(
+        self,
+        name: str,
+        act: Callable[[Work, Sequence[Q]], Awaitable[Sequence[GroupAnswer]]],
+        *,
+        group_most: int = GROUP_MOST,
+    ) -> None:
+        self.name = name
+        self.act: GroupAct = act
+        self.group_most = group_most
+
+
+class _Queue:
+    """The callers waiting in one lane of one bank."""
+
+    __slots__ = ("running", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Any, asyncio.Future[Outcome]]] = deque()
+        self.running: asyncio.Task[None] | None = None
+
+
+class Teller:
+    """Serves lanes on one process's Works. `grouping=False` commits one by one (benchmarks)."""
+
+    def __init__(
+        self, works: Works, *, queue_most: int = QUEUE_MOST, grouping: bool = True
+    ) -> None:
+        self._works = works
+        self._queue_most = queue_most
+        self._grouping = grouping
+        self._queues: dict[tuple[str, BankId | None], _Queue] = {}
+        self._closing = False
+
+    async def ask(self, lane: Lane[Q], bank: BankId | None, request: Q) -> Outcome:
+        """Answer one request, grouped with whoever else is asking.
+
+        Refuses: busy when the queue is full or the teller is closing; what the act refuses.
+        """
+        queue = self._queues.setdefault((lane.name, bank), _Queue())
+        if self._closing or len(queue.waiting) >= self._queue_most:
+            raise Refused(Reason.BUSY, retry_after_s=1)
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        queue.waiting.append((request, answer))
+        if queue.running is None or queue.running.done():
+            queue.running = asyncio.create_task(self._serve(lane, bank, queue))
+        # Shielded by being its own task: a caller that goes away does not stop its group.
+        return await answer
+
+    async def ask_group(
+        self, lane: Lane[Q], bank: BankId | None, requests: Sequence[Q]
+    ) -> list[GroupAnswer]:
+        """Answer a ready-made group in one Work (bulk), or one by one when it fails as a group."""
+        return await self._group_or_alone(lane, bank, requests)
+
+    async def close(self) -> None:
+        """Answer everyone already waiting, take nobody new."""
+        self._closing = True
+        running = [queue.running for queue in self._queues.values() if queue.running is not None]
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _serve(self, lane: Lane[Any], bank: BankId | None, queue: _Queue) -> None:
+        most = lane.group_most if self._grouping else 1
+        while queue.waiting:
+            group = [queue.waiting.popleft() for _ in range(min(most, len(queue.waiting)))]
+            try:
+                answers = await self._group_or_alone(lane, bank, [request for request, _ in group])
+            except BaseException as error:
+                _answer_all(group, error)
+                if not isinstance(error, Exception):
+                    raise
+                continue
+            for (_, waiting), answer in zip(group, answers, strict=True):
+                if waiting.done():
+                    continue
+                if isinstance(answer, BaseException):
+                    waiting.set_exception(answer)
+                else:
+                    waiting.set_result(answer)
+
+    async def _group_or_alone(
+        self, lane: Lane[Any], bank: BankId | None, requests: Sequence[Any]
+    ) -> list[GroupAnswer]:
+        try:
+            return await self._run(lane, bank, requests)
+        except Refused as refused:
+            if len(requests) == 1:
+                return [refused]
+            # The server's own state, not a member's: asking again one by one would only add load.
+            if refused.reason in (Reason.UNAVAILABLE, Reason.OUTCOME_UNKNOWN):
+                raise
+        except Exception:
+            if len(requests) == 1:
+                raise
+        answers: list[GroupAnswer] = []
+        for request in requests:
+            answers.append(await self._alone(lane, bank, request))
+        return answers
+
+    async def _alone(self, lane: Lane[Any], bank: BankId | None, request: Any) -> GroupAnswer:
+        try:
+            return (await self._run(lane, bank, [request]))[0]
+        except Refused as refused:
+            return refused
+        except Exception as error:
+            internal = Refused(Reason.INTERNAL)
+            internal.__cause__ = error
+            return internal
+
+    async def _run(
+        self, lane: Lane[Any], bank: BankId | None, requests: Sequence[Any]
+    ) -> list[GroupAnswer]:
+        async def act(work: Work) -> list[GroupAnswer]:
+            answers = list(await lane.act(work, requests))
+            if len(answers) != len(requests):
+                raise AssertionError(f"lane {lane.name} answered {len(answers)}/{len(requests)}")
+            return answers
+
+        return await self._works.perform(SYSTEM, bank, act)
+
+
+def _answer_all(
+    group: Sequence[tuple[Any, asyncio.Future[Outcome]]], error: BaseException
+) -> None:
+    for _, waiting in group:
+        if not waiting.done():
+            waiting.set_exception(
+                error if isinstance(error, Exception) else Refused(Reason.UNAVAILABLE)
+            )

@@ -1,0 +1,347 @@
+"""Work: the one unit of transaction. Nobody else commits.
+
+Promise: actor, idempotency key, effect, audit rows, events, jobs and answer commit together or
+not at all. Serialization failures are run again whole; a connection lost during COMMIT is looked
+up by transaction id, so the caller is told the truth. No network call happens inside a Work.
+
+Tables owned: idempotency (events, audit and jobs are written through outbox, audit and jobs).
+
+    key unseen       -> act runs, answer stored in the same transaction
+    key seen, same   -> the stored answer
+    key seen, other  -> Refused idempotency_key_reused
+    key in flight    -> waits for the lock, at most the lock time-out, then Refused in_flight
+
+Who calls: teller, doors (through Works), worker.
+"""
+
+import asyncio
+import enum
+import hashlib
+import random
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from wallet import audit, jobs, outbox
+from wallet.clock import Clock
+from wallet.database import (
+    CONNECTION_LOST,
+    SERIALIZATION_FAILURES,
+    Connection,
+    Database,
+    LockTimeout,
+    Record,
+    decode,
+    decode_all,
+)
+from wallet.events import Event
+from wallet.identifiers import AgencyId, BankId, DeviceId, HolderId
+from wallet.outcomes import Outcome, Reason, Refused
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 5
+"""How often a whole transaction is run for serialization failures or a lost connection."""
+
+LOOKUP_PATIENCE_S: Final = 10.0
+"""How long an unknown commit is looked up before the caller hears "outcome unknown"."""
+
+
+class ActorKind(enum.StrEnum):
+    HOLDER = "holder"
+    DEVICE = "device"
+    ATM_HOST = "atm_host"
+    AGENCY_OFFICER = "agency_officer"
+    BANK_CLERK = "bank_clerk"
+    SUPPORT = "support"
+    WORKER = "worker"
+    SYSTEM = "system"
+    ANONYMOUS = "anonymous"
+
+
+class Actor(Struct, frozen=True, kw_only=True):
+    """Who acts: named in every audit row and in the scope of every idempotency key."""
+
+    kind: ActorKind
+    id: str
+    bank: BankId | None = None
+    agency: AgencyId | None = None
+    holder_id: HolderId | None = None
+    device_id: DeviceId | None = None
+
+    @property
+    def scope(self) -> str:
+        return f"{self.kind.value}:{self.id}"
+
+
+SYSTEM: Final = Actor(kind=ActorKind.SYSTEM, id="system")
+WORKER: Final = Actor(kind=ActorKind.WORKER, id="worker")
+
+
+class Work:
+    """One open transaction: what is read and written in it, and what it leaves behind."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        actor: Actor,
+        bank: BankId | None,
+        now: datetime,
+        known: dict[Any, Any],
+    ) -> None:
+        self._raw = connection.raw
+        self.known = known
+        """Committed facts that never change, remembered across this process's Works."""
+        self.actor = actor
+        self.bank = bank
+        self.now = now
+        self._events: list[Event] = []
+        self._notes: list[audit.Note] = []
+        self._jobs: list[jobs.Wanted] = []
+
+    async def rows(self, sql: str, *arguments: Any) -> list[Record]:
+        found: list[Record] = await self._raw.fetch(sql, *arguments)
+        return found
+
+    async def row(self, sql: str, *arguments: Any) -> Record | None:
+        found: Record | None = await self._raw.fetchrow(sql, *arguments)
+        return found
+
+    async def value(self, sql: str, *arguments: Any) -> Any:
+        return await self._raw.fetchval(sql, *arguments)
+
+    async def execute(self, sql: str, *arguments: Any) -> str:
+        """Run a statement; answers the command tag, such as `UPDATE 3`."""
+        tag: str = await self._raw.execute(sql, *arguments)
+        return tag
+
+    async def structs(self, into: type[T], sql: str, *arguments: Any) -> list[T]:
+        return decode_all(into, await self._raw.fetch(sql, *arguments))
+
+    async def struct(self, into: type[T], sql: str, *arguments: Any) -> T | None:
+        record = await self._raw.fetchrow(sql, *arguments)
+        return None if record is None else decode(into, record)
+
+    async def copy(
+        self, table: str, columns: list[str], records: list[tuple[Any, ...]]
+    ) -> None:
+        """COPY rows in. Only for tables without a wall: PostgreSQL has no COPY under row security,
+        where one `insert ... select from unnest(...)` does the same."""
+        await self._raw.copy_records_to_table(table, columns=columns, records=records)
+
+    def emit(self, event: Event) -> None:
+        """Publish a fact with this transaction."""
+        self._events.append(event)
+
+    def note(
+        self,
+        act: str,
+        subject: str,
+        *,
+        holder_id: HolderId | None = None,
+        actor: Actor | None = None,
+        reason: str | None = None,
+        case_number: str | None = None,
+    ) -> None:
+        """Leave an audit row: who did or saw `act` on `subject`, for whom, why."""
+        who = actor or self.actor
+        self._notes.append(
+            audit.Note(
+                actor_kind=who.kind.value,
+                actor_id=who.id,
+                bank=who.bank or self.bank,
+                act=act,
+                subject=subject,
+                holder_id=holder_id,
+                reason=reason,
+                case_number=case_number,
+            )
+        )
+
+    def later(
+        self,
+        name: str,
+        payload: dict[str, Any],
+        *,
+        at: datetime | None = None,
+        dedupe: str | None = None,
+    ) -> None:
+        """Want a durable job after commit; at most one per `dedupe` key when given."""
+        self._jobs.append(
+            jobs.Wanted(name=name, payload=payload, run_at=at or self.now, dedupe=dedupe)
+        )
+
+    async def flush(self) -> None:
+        """Write what the act left behind, one statement a table."""
+        if self._events:
+            await outbox.write(self.rows, self.bank, self._events, self.now)
+        if self._notes:
+            await audit.write(self.rows, self._notes, self.now)
+        if self._jobs:
+            await jobs.write(self.rows, self._jobs, self.now)
+
+
+class _CommitUnknownError(Exception):
+    """The connection went away while COMMIT was under way."""
+
+    def __init__(self, xid: int, result: Any) -> None:
+        super().__init__(xid)
+        self.xid = xid
+        self.result = result
+
+
+class Works:
+    """Opens Works on one database with one clock."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._known: dict[Any, Any] = {}
+        self.clock = clock
+
+    async def perform(
+        self, actor: Actor, bank: BankId | None, act: Callable[[Work], Awaitable[T]]
+    ) -> T:
+        """Run `act` in one transaction and commit it.
+
+        Refuses: whatever `act` refuses (rolled back); in_flight when a row stays locked;
+        unavailable when PostgreSQL cannot be reached; outcome_unknown when a lost COMMIT could
+        not be looked up in time.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._once(actor, bank, act)
+            except _CommitUnknownError as unknown:
+                if await self._was_committed(unknown.xid):
+                    result: T = unknown.result
+                    return result
+            except SERIALIZATION_FAILURES:
+                if attempt == ATTEMPTS:
+                    raise Refused(Reason.BUSY, retry_after_s=1) from None
+            except LockTimeout:
+                raise Refused(Reason.IN_FLIGHT) from None
+            except CONNECTION_LOST as lost:
+                if attempt == ATTEMPTS:
+                    raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
+            await asyncio.sleep(random.uniform(0.001, 0.02 * 2**attempt))  # noqa: S311 - jitter
+        raise Refused(Reason.UNAVAILABLE, retry_after_s=1)
+
+    async def perform_once(
+        self,
+        actor: Actor,
+        bank: BankId | None,
+        name: str,
+        key: str,
+        body: bytes,
+        act: Callable[[Work], Awaitable[Outcome]],
+    ) -> tuple[Outcome, bool]:
+        """Run `act` at most once per (actor, name, key); answers (outcome, replayed).
+
+        `body` is what the caller sent: another body under the same key is refused.
+        Refuses: idempotency_key_reused, in_flight, and whatever `act` refuses, which leaves the
+        key free.
+        """
+        fingerprint = hashlib.sha256(body).digest()
+
+        async def keyed(work: Work) -> tuple[Outcome, bool]:
+            seen = await _claim_key(work, actor.scope, name, key, fingerprint)
+            if seen is not None:
+                return seen, True
+            outcome = await act(work)
+            await work.execute(_STORE_ANSWER, actor.scope, name, key, _without_secret(outcome))
+            return outcome, False
+
+        return await self.perform(actor, bank, keyed)
+
+    async def read(
+        self, actor: Actor, bank: BankId | None, query: Callable[[Work], Awaitable[T]]
+    ) -> T:
+        """Run `query` in a read-only transaction. Refuses: unavailable."""
+        for attempt in range(1, 3):
+            connection: Connection | None = None
+            try:
+                connection = await self._database.acquire()
+                try:
+                    database_now = await connection.begin_read(bank or "*")
+                    work = Work(
+                        connection, actor, bank, self.clock.at(database_now), self._known
+                    )
+                    result = await query(work)
+                    await connection.commit()
+                    return result
+                finally:
+                    await self._give_back(connection)
+            except CONNECTION_LOST as lost:
+                if attempt == 2:
+                    raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
+        raise Refused(Reason.UNAVAILABLE, retry_after_s=1)
+
+    async def _once(
+        self, actor: Actor, bank: BankId | None, act: Callable[[Work], Awaitable[T]]
+    ) -> T:
+        connection = await self._database.acquire()
+        try:
+            database_now, xid = await connection.begin(bank or "*")
+            work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
+            result = await act(work)
+            await work.flush()
+            try:
+                await connection.commit()
+            except CONNECTION_LOST as lost:
+                raise _CommitUnknownError(xid, result) from lost
+            return result
+        finally:
+            await self._give_back(connection)
+
+    async def _give_back(self, connection: Connection) -> None:
+        # Shielded: a cancelled caller must not leave a connection out of the pool. The pool's
+        # reset rolls back whatever is still open.
+        try:
+            await asyncio.shield(self._database.release(connection))
+        except CONNECTION_LOST:
+            pass
+
+    async def _was_committed(self, xid: int) -> bool:
+        deadline = asyncio.get_running_loop().time() + LOOKUP_PATIENCE_S
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                status = await self._database.transaction_status(xid)
+            except CONNECTION_LOST:
+                status = "in progress"
+            if status == "committed":
+                return True
+            if status == "aborted":
+                return False
+            await asyncio.sleep(0.1)
+        raise Refused(Reason.OUTCOME_UNKNOWN, retry_after_s=2)
+
+
+async def _claim_key(
+    work: Work, caller: str, name: str, key: str, fingerprint: bytes
+) -> Outcome | None:
+    if await work.value(_CLAIM_KEY, caller, name, key, fingerprint, work.now):
+        return None
+    seen = await work.row(_SEEN_KEY, caller, name, key)
+    if seen is None or seen["answer"] is None:
+        raise Refused(Reason.IN_FLIGHT)
+    if seen["fingerprint"] != fingerprint:
+        raise Refused(Reason.IDEMPOTENCY_KEY_REUSED)
+    return msgspec.convert(seen["answer"], Outcome)  # type: ignore[arg-type]
+
+
+def _without_secret(outcome: Outcome) -> Any:
+    stored = msgspec.to_builtins(outcome)
+    stored.pop("secret", None)
+    return stored
+
+
+_CLAIM_KEY = """
+insert into idempotency (caller, act, key, fingerprint, at) values ($1, $2, $3, $4, $5)
+on conflict do nothing returning true
+"""
+
+_SEEN_KEY = "select fingerprint, answer from idempotency where caller = $1 and act = $2 and key = $3"
+
+_STORE_ANSWER = "update idempotency set answer = $4 where caller = $1 and act = $2 and key = $3"
