@@ -1,0 +1,1 @@
+"""The outside world as real servers: own books, bad behaviour on request, a clean stop."""
