@@ -4,9 +4,9 @@ Promise: freezing the payment state never touches the identity, and salary still
 the payment state says. Valid ten years from the day it is printed for. The number is sealed in
 the vault and found by its keyed hash. Tables owned: smart_ids.
 
-The state tables stand in `states`; their decisions too. A freeze is lifted by who froze it, or by a
-stronger party (holder < support < bank). VALID makes payment ACTIVE; EXPIRED and REVOKED make it BLOCKED. Who calls: applications,
-enrolment, cards, access (pairing), doors.
+The state tables, and every decision on them, stand in `states`. A freeze is lifted by whoever
+froze it or by a stronger party: holder < support < bank. Who calls: applications, enrolment,
+cards, access (pairing), doors.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,6 @@ from wallet.identifiers import BankId, HolderId, SmartIdId, last_four, luhn_vali
 from wallet.outcomes import Done, GroupAnswer, Reason, Refused
 from wallet.registry.banks import PHYSICAL, named
 from wallet.registry.states import (
-    IDENTITY_MAY_BECOME,
-    PAYMENT_MAY_BECOME,
     IdentityState,
     Party,
     PaymentState,
@@ -36,6 +34,28 @@ from wallet.registry.states import (
 )
 from wallet.vault import Plain, Vault, cards_scope
 from wallet.work import Actor, Work
+
+__all__ = [
+    "NUMBER_INDEX",
+    "IdentityState",
+    "Party",
+    "PaymentState",
+    "SealedNumber",
+    "SmartId",
+    "advance",
+    "block",
+    "bring_in",
+    "by_id",
+    "by_number",
+    "by_number_index",
+    "expiry_of",
+    "freeze_payment",
+    "of_holder",
+    "of_holders",
+    "print_cards",
+    "seal_numbers",
+    "unfreeze_payment",
+]
 
 NUMBER_INDEX: Final = "smart_id.number"
 """The purpose of the keyed hash that Smart ID numbers are found by."""
@@ -240,7 +260,8 @@ _PRINT: Final = """
 update smart_ids set identity_state = 'PRINTED', number_sealed = fresh.sealed,
        number_index = fresh.index, last_four = fresh.last_four, issued_on = $5, expires_on = $6,
        changed_at = $7
-from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::text[]) as fresh (id, sealed, index, last_four)
+from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::text[])
+     as fresh (id, sealed, index, last_four)
 where smart_ids.id = fresh.id
 """
 
