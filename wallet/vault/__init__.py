@@ -28,14 +28,13 @@ from wallet.identifiers import BankId, HolderId, Secret, new_id
 from wallet.vault.keystore import (
     KEY_BYTES,
     NONCE_BYTES,
-    FileKeyStore,
     KeyStore,
     KeyStoreError,
+    SoftwareKeyStore,
     VaultError,
 )
 
 __all__ = [
-    "FileKeyStore",
     "KeyGoneError",
     "KeyStore",
     "KeyStoreError",
@@ -43,6 +42,7 @@ __all__ = [
     "SealBrokenError",
     "Sealed",
     "Sealer",
+    "SoftwareKeyStore",
     "Unsealer",
     "Vault",
     "VaultError",

@@ -7,6 +7,7 @@ for; a key file that others may read is refused. Who calls: the vault; runtime a
 import base64
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -43,17 +44,33 @@ class KeyStore(Protocol):
         ...
 
 
-class FileKeyStore:
-    """The software key store: keys in one file that only its owner may read. For demos and
+class SoftwareKeyStore:
+    """Keys in this process's memory, from a file that only its owner may read. For demos and
     tests; production wants an HSM or KMS behind the same port, or an explicit flag.
 
     The file holds wrapping keys by version (the newest wraps, all unwrap) and, apart from them,
     the root of the derived keys: rotating the wrapping key must not change look-ups and peppers.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read the key file. Raises KeyStoreError: missing, readable by others, malformed."""
-        self._path = path
+    def __init__(
+        self,
+        root: bytes,
+        *,
+        wrapping: Mapping[int, bytes] | None = None,
+        name: str = "software key store",
+    ) -> None:
+        """`root`: 32 bytes; without `wrapping` keys the first one is derived from it."""
+        if len(root) != KEY_BYTES:
+            raise KeyStoreError(f"{name}: the root key must be {KEY_BYTES} bytes")
+        self._root = root
+        self._name = name
+        keys = wrapping or {1: self.derived("wrapping/1")}
+        self._wrapping = {version: AESGCM(key) for version, key in keys.items()}
+        self._newest = max(keys)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "SoftwareKeyStore":
+        """Read a key file. Raises KeyStoreError: missing, readable by others, malformed."""
         try:
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
@@ -64,18 +81,18 @@ class FileKeyStore:
             raise KeyStoreError(f"key file {path}: others may read it; chmod 600 it")
         try:
             content = json.loads(text)
-            self._root = _key_bytes(content["root"])
-            self._wrapping = {int(v): AESGCM(_key_bytes(k)) for v, k in content["wrapping"].items()}
-            self._newest = max(self._wrapping)
+            root = _key_bytes(content["root"])
+            wrapping = {int(v): _key_bytes(key) for v, key in content["wrapping"].items()}
+            return cls(root, wrapping=wrapping, name=f"key file {path}")
         except (KeyError, TypeError, ValueError, AttributeError):
             raise KeyStoreError(f"key file {path}: not a key file of this program") from None
 
     @classmethod
-    def open_or_create(cls, path: Path) -> "FileKeyStore":
+    def open_or_create(cls, path: Path) -> "SoftwareKeyStore":
         """The key file at `path`, made on first use. Safe when several processes start at once."""
         if not path.exists():
             _create(path)
-        return cls(path)
+        return cls.from_file(path)
 
     async def wrap(self, key: bytes, context: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
@@ -86,13 +103,13 @@ class FileKeyStore:
         version = int.from_bytes(wrapped[:2], "big")
         cipher = self._wrapping.get(version)
         if cipher is None:
-            raise KeyStoreError(f"key file {self._path} has no wrapping key {version}")
+            raise KeyStoreError(f"{self._name} has no wrapping key {version}")
         nonce, body = wrapped[2 : 2 + NONCE_BYTES], wrapped[2 + NONCE_BYTES :]
         try:
             return cipher.decrypt(nonce, body, context)
         except InvalidTag:
             raise KeyStoreError(
-                f"key file {self._path} is not the one this database was sealed with: "
+                f"{self._name} is not the one this database was sealed with: "
                 "restore the original key file beside this data"
             ) from None
 
