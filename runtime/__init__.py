@@ -1,1 +1,2 @@
-"""The one place that wires: it alone reads the environment, opens resources and starts processes."""
+"""The one place that wires: it alone reads the environment, opens resources and starts
+processes."""

@@ -1,7 +1,8 @@
 """A `forbidden` import contract that may name rooms before they are built.
 
-The walls of the house are written down whole from the first day; import-linter's own contract refuses a name
-that is not on disk yet. Here such a name simply waits: from the commit that adds the room, the wall stands.
+The walls of the house are written down whole from the first day; import-linter's own contract
+refuses a name that is not on disk yet. Here such a name simply waits: from the commit that adds the
+room, the wall stands.
 """
 
 from grimp import ImportGraph
