@@ -1,0 +1,38 @@
+"""What the doors work with, handed in by whoever wires the process.
+
+Promise: a plain bag; it opens nothing and decides nothing. Who calls: runtime (making it),
+handlers (through the `resources` dependency).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from wallet.clock import Clock
+from wallet.database import Database
+from wallet.teller import Teller
+from wallet.throttle import Throttle
+from wallet.vault import Vault
+from wallet.work import Works
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The figures an operator may set; defaults are those of the design."""
+
+    claim_ttl_s: int = 600
+    four_eyes_above_khr: int = 400_000
+    four_eyes_above_usd_cents: int = 10_000
+    host: str = "wallet.smartid.test"
+    """The host name that phones and ATM hosts sign for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    database: Database
+    redis: Any
+    works: Works
+    teller: Teller
+    clock: Clock
+    vault: Vault
+    throttle: Throttle
+    policy: Policy = field(default_factory=Policy)
