@@ -12,12 +12,12 @@ written: a negative or grouped amount counts by its value, an unreadable one cou
 
 import csv
 import re
-import unicodedata
 from fractions import Fraction
 from typing import Final
 
 from msgspec import Struct
 
+from wallet.registry.names import normalise_name
 from wallet.salary.findings import FileCode, FileFault, LineCode
 
 COLUMNS: Final = (
@@ -26,7 +26,7 @@ COLUMNS: Final = (
 LONGEST_LINE_BYTES: Final = 4096
 MOST_LINES: Final = 500_000
 LARGEST_AMOUNT_KHR: Final = 100_000_000
-"""A hundred million riel for half a month is a typing error; the largest known salary is far less."""
+"""A hundred million riel for half a month is a typing error: pay is one to two million."""
 BROKEN_LINES_BORNE: Final = 1_000
 """Beyond so many unreadable lines, when they are also most lines, reading stops."""
 
@@ -84,7 +84,7 @@ class SalaryReader:
         cut = data.rfind(b"\n")
         self._rest = data[cut + 1 :]
         found = self._block(data[:cut]) if cut >= 0 else []
-        if not self.stopped and len(self._rest) > LONGEST_LINE_BYTES:
+        if len(self._rest) > LONGEST_LINE_BYTES:
             self._stop(FileCode.LINE_TOO_LONG, self._line_no + 1)
         return found
 
@@ -110,7 +110,9 @@ class SalaryReader:
         )
 
     def _stop(self, code: FileCode, line_no: int, **facts: str | int) -> None:
-        self._faults.append(FileFault(code=code, line_no=line_no, facts=facts))
+        """Read no further; the first reason to stop is the one that is told."""
+        if not self.stopped:
+            self._faults.append(FileFault(code=code, line_no=line_no, facts=facts))
         self.stopped = True
 
     def _block(self, block: bytes) -> list[ReadLine]:
@@ -172,7 +174,7 @@ class SalaryReader:
             self._stop(FileCode.LINES_AFTER_TOTAL, self._line_no)
             return None
         if cells[0].upper() == "TOTAL" and not any(cells[3:]):
-            self._control = (self._line_no, cells)
+            self._control = (self._line_no, [_plain_digits(cell) for cell in cells])
             return None
         return self._person(cells)
 
@@ -314,8 +316,9 @@ def _value_or_none(text: str) -> Fraction | None:
 
 def decide_control_row(at: int, cells: list[str], lines: int, total: Fraction) -> list[FileFault]:
     """Compare `TOTAL,<count>,<sum>` with what the file holds."""
-    plain = len(cells) >= 3 and _WHOLE.fullmatch(cells[1]) and len(cells[1]) <= 9
-    stated = None if not plain or _GROUPED.fullmatch(cells[2]) else _value_or_none(cells[2])
+    stated = None
+    if len(cells) >= 3 and len(cells[1]) <= 9 and _WHOLE.fullmatch(cells[1]):
+        stated = None if _GROUPED.fullmatch(cells[2]) else _value_or_none(cells[2])
     if stated is None:
         return [FileFault(code=FileCode.CONTROL_ROW_MALFORMED, line_no=at)]
     faults = []
@@ -337,25 +340,10 @@ def _decimal(value: Fraction) -> str:
 
 
 def clean_name(text: str) -> str:
-    """A name without invisible characters and doubled spaces, in Unicode's composed form."""
-    if text.isascii():
-        return " ".join(text.split()) if _LOOSE.search(text) else text
-    return unicodedata.normalize("NFC", " ".join(_INVISIBLE.sub("", text).split()))
-
-
-def same_name(written: str, registered: str) -> bool:
-    """Whether two spellings are one name: case, spaces and the order of Khmer marks aside."""
-    return written == registered or _folded(written) == _folded(registered)
-
-
-def _folded(name: str) -> str:
-    bare = "".join(clean_name(name).casefold().split())
-    return _KHMER_CLUSTER.sub(_ordered_cluster, bare)
-
-
-def _ordered_cluster(match: re.Match[str]) -> str:
-    """A Khmer syllable's marks in one order: keyboards and converters store them in several."""
-    return match[1] + "".join(sorted(_KHMER_MARK.findall(match[2])))
+    """The name as the registry keeps names; plain Latin, most of them, takes the short way."""
+    if text.isascii() and not _LOOSE.search(text):
+        return text
+    return normalise_name(text)
 
 
 def _decide_number(text: str, codes: tuple[LineCode, LineCode, LineCode]) -> LineCode | None:
@@ -391,7 +379,7 @@ def _cells(text: str) -> list[str]:
     cells = text.rstrip("\r").split(",")
     if '"' in text:
         try:
-            cells = next(csv.reader([text.rstrip("\r")], strict=True), [""])
+            cells = next(csv.reader([text.rstrip("\r")], strict=True, skipinitialspace=True), [""])
         except csv.Error:
             cells = ["?"]  # an open quotation mark: not seven columns, whatever follows
     bare = [_INVISIBLE.sub("", cell).strip() for cell in cells]
@@ -424,10 +412,6 @@ _TOTAL_WORDS: Final = frozenset(
 _LOOSE: Final = re.compile(r"^\s|\s\s|\s$|[\t\r\v\f]")
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _ARABIC_DIGITS: Final = str.maketrans("០១២៣៤៥៦៧៨៩", "0123456789")
-_KHMER_CLUSTER: Final = re.compile(
-    "([\u1780-\u17b3])((?:\u17d2[\u1780-\u17b3]|[\u17b6-\u17d1\u17dd])+)"
-)
-_KHMER_MARK: Final = re.compile("\u17d2[\u1780-\u17b3]|[\u17b6-\u17d1\u17dd]")
 _STAFF_CODES: Final = (
     LineCode.STAFF_NO_SHORT, LineCode.STAFF_NO_SCIENTIFIC, LineCode.STAFF_NO_MALFORMED,
 )  # fmt: skip
