@@ -169,6 +169,10 @@ SENTENCES: Final[dict[Reason, tuple[str, str]]] = {
         "One-time passwords cannot be checked just now; nothing was done. Try again.",
         "មិនអាចពិនិត្យលេខកូដបាននៅពេលនេះទេ គ្មានអ្វីត្រូវបានធ្វើ សូមព្យាយាមម្តងទៀត។",
     ),
+    Reason.LIMIT_EXCEEDED: (
+        "This is above your limit ({limit}, {most}); {left} is left of it.",
+        "ចំនួននេះលើសកម្រិតកំណត់របស់អ្នក ({limit}, {most}) នៅសល់ {left}។",
+    ),
     Reason.INSUFFICIENT_FUNDS: (
         "There is not enough money in the wallet for this.",
         "ទឹកប្រាក់ក្នុងកាបូបមិនគ្រប់គ្រាន់ទេ។",
@@ -278,8 +282,8 @@ SENTENCES: Final[dict[Reason, tuple[str, str]]] = {
         "ចំនួនទឹកប្រាក់មិនត្រូវនឹងកូដទេ។",
     ),
     Reason.WALLET_CURRENCY_MISSING: (
-        "You have no wallet in that currency.",
-        "អ្នកគ្មានកាបូបជារូបិយប័ណ្ណនោះទេ។",
+        "You have no wallet in {currency}.",
+        "អ្នកគ្មានកាបូបជា {currency} ទេ។",
     ),
     Reason.PHONE_INVALID: (
         "That is not a Cambodian mobile number.",

@@ -59,6 +59,8 @@ class Reason(enum.StrEnum):
     OTP_LOCKED = "otp_locked"
     OTP_NOT_ENROLLED = "otp_not_enrolled"
     OTP_UNAVAILABLE = "otp_unavailable"
+    # limits
+    LIMIT_EXCEEDED = "limit_exceeded"
     # ledger
     INSUFFICIENT_FUNDS = "insufficient_funds"
     ACCOUNT_CLOSED = "account_closed"
