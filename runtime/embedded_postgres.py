@@ -145,7 +145,8 @@ class Postgres:
             )
             if status:
                 raise CannotStart(
-                    f"a new PostgreSQL folder cannot be made: {_tail(self._data / 'postgres.log')}"
+                    "a new PostgreSQL folder cannot be made (the user who runs it needs a name in"
+                    f" /etc/passwd, and the disk some room): {_tail(self._data / 'postgres.log')}"
                 )
 
     def _await_predecessor(self) -> None:
