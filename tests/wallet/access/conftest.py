@@ -1,0 +1,3 @@
+from tests.desk import desk, hashing, throttle
+
+__all__ = ["desk", "hashing", "throttle"]
