@@ -1,0 +1,306 @@
+"""A holder's session: opened by the device's key and the PIN, carried by an opaque token.
+
+Promise: a token is 256 random bits of which only the SHA-256 is kept; it ends 5 minutes after its
+last use, 30 minutes after signing in, and at once when its phone is revoked or signs out; what was
+wrong with a sign-in is never told, not by the answer and not by the time it takes.
+
+Tables owned: sessions.
+
+    open --5 min unused | 30 min old | signed out | signed in anew | phone revoked--> gone
+
+Who calls: the mobile door (sign in, `Recognition` on every request), devices (revoking).
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from wallet.access import pins
+from wallet.access.hashing import Hashing
+from wallet.access.signing import LOGIN, canonical, signed_by, unbase64url
+from wallet.identifiers import BankId, DeviceId, HolderId, Secret
+from wallet.outcomes import Reason, Refused
+from wallet.throttle import RetryAfter, Throttle
+from wallet.vault import Vault
+from wallet.work import Actor, ActorKind, Work, Works
+
+IDLE: Final = timedelta(minutes=5)
+ABSOLUTE: Final = timedelta(minutes=30)
+SEEN_EVERY: Final = timedelta(seconds=30)
+"""How often at most a session's last use is written down."""
+
+SIGN_INS_PER_MINUTE: Final = 10
+TOGETHER_AT_MOST: Final = 512
+
+Host = str
+
+
+class HolderSession(Struct, frozen=True, kw_only=True):
+    """Who holds a token: what the mobile door needs to know about its caller."""
+
+    token_hash: bytes
+    holder_id: HolderId
+    device_id: DeviceId
+    bank: BankId
+    language: str
+    last_seen_at: datetime
+    expires_at: datetime
+    cooling: bool
+    """The phone replaced another less than 12 hours ago."""
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(
+            kind=ActorKind.DEVICE,
+            id=str(self.device_id),
+            bank=self.bank,
+            holder_id=self.holder_id,
+            device_id=self.device_id,
+        )
+
+
+class LoginTry(Struct, frozen=True, kw_only=True):
+    """What a phone claims: its id, the nonce it was given, its signature over it, and the PIN."""
+
+    device_id: DeviceId
+    challenge: str
+    signature: bytes
+    pin: Secret[str]
+
+
+class SignedIn(Struct, frozen=True, kw_only=True):
+    """A fresh session. The token is shown this once."""
+
+    token: Secret[str]
+    holder_id: HolderId
+    expires_at: datetime
+    idle_after_s: int
+
+
+def login_bytes(challenge: str, device_id: DeviceId, host: Host) -> bytes:
+    """What the phone signs to sign in: the nonce as raw bytes, its own id, the host it means."""
+    nonce = unbase64url(challenge, field="challenge")
+    return canonical((LOGIN, nonce, str(device_id), host))
+
+
+async def sign_in(
+    works: Works, vault: Vault, hashing: Hashing, throttle: Throttle, host: Host, tried: LoginTry
+) -> SignedIn:
+    """Open a session for the device's signature over a fresh nonce and the holder's PIN.
+
+    Everything is checked whatever was wrong before it, so that time tells nothing; a wrong PIN is
+    counted and committed, but only for who has the device's key: nobody else can lock a holder out.
+
+    Refuses: SIGN_IN_FAILED (whatever was wrong), RATE_LIMITED, BUSY, OTP_UNAVAILABLE (no nonces
+    without Redis).
+    """
+    admitted = await throttle.admit(
+        "sign-in", SIGN_INS_PER_MINUTE, SIGN_INS_PER_MINUTE, tag=str(tried.device_id)
+    )
+    if isinstance(admitted, RetryAfter):
+        raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
+    fresh = await throttle.take_login_nonce(str(tried.device_id), tried.challenge)
+
+    async def look_up(work: Work) -> _Account | None:
+        return await work.struct(_Account, _ACCOUNT, tried.device_id)
+
+    account = await works.read(_AT_THE_DOOR, None, look_up)
+    digest = hashlib.sha256(login_bytes(tried.challenge, tried.device_id, host)).digest()
+    signed = signed_by(account.public_key if account else _NOBODYS_KEY, tried.signature, digest)
+    holder_id = account.holder_id if account else _NOBODY
+    encoded = account.encoded if account else None
+    right = await pins.matches(vault, hashing, holder_id, encoded, tried.pin)
+    if account is None or not fresh or not signed:
+        raise Refused(Reason.SIGN_IN_FAILED)
+    return await _decide_and_open(works, account, tried, right=right)
+
+
+async def _decide_and_open(
+    works: Works, account: "_Account", tried: LoginTry, *, right: bool
+) -> SignedIn:
+    token = Secret(secrets.token_urlsafe(32))
+
+    async def decide(work: Work) -> SignedIn | None:
+        pin = await pins.locked(work, account.holder_id)
+        if pin is None:
+            return None
+        right_now = right and pin.encoded == account.encoded
+        if not await pins.count(work, account.holder_id, pin, right=right_now):
+            work.note("session.failed", str(account.device_id), holder_id=account.holder_id)
+            return None
+        return await _open(work, account, token)
+
+    actor = Actor(
+        kind=ActorKind.DEVICE,
+        id=str(tried.device_id),
+        bank=account.bank,
+        holder_id=account.holder_id,
+        device_id=tried.device_id,
+    )
+    signed_in = await works.perform(actor, account.bank, decide)
+    if signed_in is None:
+        raise Refused(Reason.SIGN_IN_FAILED)
+    return signed_in
+
+
+async def _open(work: Work, account: "_Account", token: Secret[str]) -> SignedIn | None:
+    expires_at = work.now + ABSOLUTE
+    hashed = token_hash(token.reveal())
+    opened = await work.value(
+        _OPEN, hashed, account.bank, account.holder_id, account.device_id, work.now, expires_at
+    )
+    if opened is None:
+        return None
+    work.note("session.open", str(account.device_id), holder_id=account.holder_id)
+    return SignedIn(
+        token=token,
+        holder_id=account.holder_id,
+        expires_at=expires_at,
+        idle_after_s=int(IDLE.total_seconds()),
+    )
+
+
+async def sign_out(works: Works, session: HolderSession) -> None:
+    """End this session, everywhere and at once. Refuses: nothing."""
+
+    async def end(work: Work) -> None:
+        await work.execute(_END, session.token_hash)
+        work.note("session.end", str(session.device_id), holder_id=session.holder_id)
+
+    await works.perform(session.actor, session.bank, end)
+
+
+async def end_all(work: Work, holder_id: HolderId) -> None:
+    """End every session of a holder with this Work: for whoever revokes a phone."""
+    await work.execute(_END_ALL, holder_id)
+
+
+async def recognise(work: Work, token_hashes: Sequence[bytes]) -> dict[bytes, HolderSession]:
+    """The live sessions behind these token hashes, by hash, in one statement."""
+    found = await work.structs(
+        HolderSession, _RECOGNISE, list(token_hashes), work.now, work.now - IDLE
+    )
+    return {session.token_hash: session for session in found}
+
+
+class Recognition:
+    """Names the callers of concurrent requests with one query for all that wait, one per process.
+
+    No answer is kept: a session ended anywhere is unknown here from its commit on.
+    """
+
+    def __init__(self, works: Works) -> None:
+        self._works = works
+        self._waiting: dict[bytes, list[asyncio.Future[HolderSession | None]]] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    async def of(self, token: str) -> HolderSession:
+        """Who holds this token; using a session keeps it from idling out.
+
+        Refuses: UNAUTHENTICATED, UNAVAILABLE.
+        """
+        answer: asyncio.Future[HolderSession | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(token_hash(token), []).append(answer)
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._serve())
+        session = await answer
+        if session is None:
+            raise Refused(Reason.UNAUTHENTICATED)
+        return session
+
+    async def _serve(self) -> None:
+        while self._waiting:
+            first = list(islice(self._waiting, TOGETHER_AT_MOST))
+            together = {hashed: self._waiting.pop(hashed) for hashed in first}
+            try:
+                found = await self._look_up(first)
+            except Exception as error:
+                for answer in chain.from_iterable(together.values()):
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for hashed, answers in together.items():
+                for answer in answers:
+                    if not answer.done():
+                        answer.set_result(found.get(hashed))
+
+    async def _look_up(self, hashes: list[bytes]) -> dict[bytes, HolderSession]:
+        stale: list[bytes] = []
+
+        async def look(work: Work) -> dict[bytes, HolderSession]:
+            found = await recognise(work, hashes)
+            seen_before = work.now - SEEN_EVERY
+            stale.extend(h for h, s in found.items() if s.last_seen_at <= seen_before)
+            return found
+
+        async def touch(work: Work) -> None:
+            await work.execute(_TOUCH, sorted(stale), work.now)
+
+        found = await self._works.read(_AT_THE_DOOR, None, look)
+        if stale:
+            await self._works.perform(_AT_THE_DOOR, None, touch)
+        return found
+
+
+def token_hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+class _Account(Struct, frozen=True, kw_only=True):
+    device_id: DeviceId
+    holder_id: HolderId
+    bank: BankId
+    public_key: bytes
+    encoded: str
+
+
+_AT_THE_DOOR: Final = Actor(kind=ActorKind.ANONYMOUS, id="mobile-door")
+_NOBODY: Final = HolderId(UUID(int=0))
+# the curve's base point: a key like any other, so that an unknown device costs the same check
+_NOBODYS_KEY: Final = bytes.fromhex(
+    "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+)
+
+_ACCOUNT: Final = """
+select d.id as device_id, d.holder_id, d.bank, d.public_key, p.encoded
+from devices d join pins p on p.holder_id = d.holder_id
+where d.id = $1 and d.state = 'ACTIVE'
+"""
+
+# The device is locked while its session opens: one being revoked leaves no session behind.
+_OPEN: Final = """
+with device as (
+    select id from devices where id = $4 and state = 'ACTIVE' for share)
+insert into sessions
+    (token_hash, bank, holder_id, device_id, created_at, last_seen_at, expires_at)
+select $1, $2, $3, id, $5, $5, $6 from device
+on conflict (device_id) do update
+set token_hash = excluded.token_hash, created_at = excluded.created_at,
+    last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at
+returning device_id
+"""
+
+_END: Final = "delete from sessions where token_hash = $1"
+
+_END_ALL: Final = "delete from sessions where holder_id = $1"
+
+_RECOGNISE: Final = """
+select s.token_hash, s.holder_id, s.device_id, s.bank, h.language, s.last_seen_at, s.expires_at,
+       coalesce(d.cooling_until > $2, false) as cooling
+from sessions s
+join devices d on d.id = s.device_id
+join holders h on h.id = s.holder_id
+where s.token_hash = any($1) and s.expires_at > $2 and s.last_seen_at > $3 and d.state = 'ACTIVE'
+"""
+
+_TOUCH: Final = """
+update sessions set last_seen_at = $2 where token_hash = any($1) and last_seen_at < $2
+"""
