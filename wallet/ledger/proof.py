@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from wallet.database import Database
+from wallet.work import SYSTEM, Work, Works
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -31,19 +31,27 @@ class Finding(Struct, frozen=True, kw_only=True):
         return self.difference is None
 
 
-async def prove(database: Database, checks: Sequence[Check]) -> list[Finding]:
-    """Run the checks; every finding names the first difference or None.
+async def prove(works: Works, checks: Sequence[Check]) -> list[Finding]:
+    """Run the checks over all banks; every finding names the first difference or None.
 
-    The connection's role must see all banks: it is the owner's, or runs under bank '*'.
+    A check's statement may read the present moment as `(select now from moment)`.
     """
-    findings = []
-    for check in checks:
-        rows = await database.rows(f"select * from ({check.sql}) as found limit 1")
-        findings.append(
-            Finding(check=check.name, difference=str(rows[0]["difference"]) if rows else None)
-        )
-    return findings
 
+    async def run(work: Work) -> list[Finding]:
+        findings = []
+        for check in checks:
+            row = await work.row(_FIRST_DIFFERENCE.format(check.sql), work.now)
+            difference = None if row is None else str(row["difference"])
+            findings.append(Finding(check=check.name, difference=difference))
+        return findings
+
+    return await works.read(SYSTEM, None, run)
+
+
+_FIRST_DIFFERENCE: Final = """
+with moment as (select $1::timestamptz as now)
+select found.difference from ({}) as found, moment limit 1
+"""
 
 CHECKS: Final = (
     Check(
@@ -137,7 +145,8 @@ CHECKS: Final = (
         name="no open hold is past its expiry by more than five minutes",
         sql="""
         select format('hold %s expired at %s', id, expires_at) as difference
-        from open_holds where expires_at < now() - interval '5 minutes'
+        from open_holds
+        where expires_at < (select now from moment) - interval '5 minutes'
         """,
     ),
 )
