@@ -59,6 +59,15 @@ class TopupReversed(_Event, frozen=True, kw_only=True, tag="topup.reversed"):
     reference: str
 
 
+class TopupInRecovery(_Event, frozen=True, kw_only=True, tag="topup.in_recovery"):
+    """The operator delivered after the money had been given back: a case, nothing was debited."""
+
+    money: Money
+    operator: str
+    phone_masked: str
+    reference: str
+
+
 class CardChanged(_Event, frozen=True, kw_only=True, tag="card.changed"):
     """A virtual card was made, claimed, frozen, unfrozen, closed, reversed or expired."""
 
@@ -123,6 +132,7 @@ Event = (
     | TopupFailed
     | TopupUnknown
     | TopupReversed
+    | TopupInRecovery
     | CardChanged
     | CardRevealed
     | CardWaiting

@@ -1,0 +1,307 @@
+"""Entering what happened to top-ups: group acts that change state, money and events together.
+
+Promise: rows are locked before they are decided on, so two answers for one top-up take turns; the
+money follows the state in the same transaction. Tables owned: topups (every state but the first).
+Who calls: delivering, through the teller's lanes.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from wallet.events import (
+    TopupFailed,
+    TopupInRecovery,
+    TopupReversed,
+    TopupSucceeded,
+    TopupUnknown,
+)
+from wallet.identifiers import AccountId, HolderId, TopupId, TransferId, derived_id
+from wallet.ledger.book import Book, Posted, Posting, TransferKind, open_book
+from wallet.ledger.chart import AccountKind, house_account, wallets_of
+from wallet.money import Currency
+from wallet.outcomes import Declined, Done, Reason
+from wallet.teller import Lane
+from wallet.topups.numbers import OPERATORS, masked_number
+from wallet.topups.operators import Answer, Delivered, NotSent, Open, TakenBack
+from wallet.topups.reading import Topup
+from wallet.topups.states import IN_DOUBT, Decision, Move, Patience, State, decide
+from wallet.work import Work
+
+
+class Marking(Struct, frozen=True, kw_only=True):
+    """A wish to send a held top-up."""
+
+    topup_id: TopupId
+    patience: Patience
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """An answer to be entered. `sent_now`: it answers the submission itself, not a look-up."""
+
+    topup_id: TopupId
+    answer: Answer | NotSent
+    patience: Patience
+    sent_now: bool = False
+
+
+class _Accounts(Struct, frozen=True, kw_only=True):
+    """The accounts one top-up's money may move between, besides its hold's own."""
+
+    wallet: AccountId
+    operator_float: AccountId
+    suspense: AccountId
+
+
+async def mark_sent(work: Work, requests: Sequence[Marking]) -> list[Done]:
+    """Commit HELD -> SENT for a group, before the calls: whoever gets `send` is the only sender.
+
+    One held longer than operators are waited for is not sent any more (`too_old`).
+    """
+    ids = sorted({request.topup_id for request in requests})
+    held = {row["id"]: row["created_at"] for row in await work.rows(_LOCK_HELD, ids)}
+    answers: list[Done] = []
+    sending: list[TopupId] = []
+    for request in requests:
+        created_at = held.pop(request.topup_id, None)
+        too_old = (
+            created_at is not None
+            and (work.now - created_at).total_seconds() >= request.patience.give_up_s
+        )
+        if created_at is not None and not too_old:
+            sending.append(request.topup_id)
+        answers.append(Done(answer={"send": request.topup_id in sending, "too_old": too_old}))
+    if sending:
+        await work.execute(_MARK_SENT, sending, work.now)
+    return answers
+
+
+async def enter(work: Work, heard: Sequence[Heard]) -> list[Done]:
+    """Enter a group's answers: decide each, move the money, tell the holders.
+
+    Answers each with the state its top-up is left in; the empty text where there is none.
+    """
+    ids = sorted({one.topup_id for one in heard})
+    rows = {row.id: row for row in await work.structs(Topup, _LOCK, ids)}
+    known = [one for one in heard if one.topup_id in rows]
+    moving = {one.topup_id for one in known if _decide(work, rows[one.topup_id], one).move}
+    accounts = await _accounts_of(work, [rows[topup_id] for topup_id in sorted(moving)])
+    book = await _open_book(work, accounts)
+    for one in known:
+        before = rows[one.topup_id]
+        decision = _decide(work, before, one)
+        after = _heard(before, one, decision)
+        if decision.move is not None:
+            after = _move(book, after, decision.move, accounts[one.topup_id])
+        rows[one.topup_id] = after
+        _tell(work, before, after)
+        _want_looks(work, before, after, one)
+    await book.write()
+    await _write(work, rows.values())
+    return [
+        Done(answer={"state": rows[one.topup_id].state.value if one.topup_id in rows else ""})
+        for one in heard
+    ]
+
+
+MARKING: Final = Lane("topup.mark_sent", mark_sent)
+ENTERING: Final = Lane("topup.enter", enter)
+
+
+def _decide(work: Work, row: Topup, one: Heard) -> Decision:
+    sent_for_s = 0.0 if row.sent_at is None else (work.now - row.sent_at).total_seconds()
+    return decide(row.state, one.answer, sent_for_s, one.patience)
+
+
+def _heard(row: Topup, one: Heard, decision: Decision) -> Topup:
+    """The row in its next state, the money not yet moved."""
+    answer = one.answer
+    told = answer.provider_ref if isinstance(answer, Delivered | Open | TakenBack) else None
+    looked = not one.sent_now and row.state in IN_DOUBT
+    return msgspec.structs.replace(
+        row,
+        state=decision.state,
+        lookups=row.lookups + (1 if looked else 0),
+        provider_ref=told or row.provider_ref,
+        reason=decision.failure.value if decision.failure else row.reason,
+    )
+
+
+def _move(book: Book, row: Topup, move: Move, accounts: _Accounts) -> Topup:
+    """Move the money the decision asks for; a hold that is gone turns success into recovery."""
+    match move:
+        case Move.CAPTURE:
+            captured = book.capture(_id(row, "capture"), TransferId(row.id))
+            if isinstance(captured, Posted):
+                return msgspec.structs.replace(row, resolved_by=captured.transfer_id)
+            expired = _let_expire(book, row, captured)
+            lost = msgspec.structs.replace(expired, state=State.RECOVERY)
+            return _recover(book, lost, accounts)
+        case Move.RELEASE:
+            released = book.void(_id(row, "void"), TransferId(row.id))
+            if isinstance(released, Posted):
+                return msgspec.structs.replace(row, resolved_by=released.transfer_id)
+            return _let_expire(book, row, released)
+        case Move.RETURN:
+            returned = _must(book.post(_return_of(row, accounts)))
+            return msgspec.structs.replace(row, amended_by=returned.transfer_id)
+        case Move.RECOVER:
+            return _recover(book, row, accounts)
+
+
+def _recover(book: Book, row: Topup, accounts: _Accounts) -> Topup:
+    """The operator is owed for airtime nobody paid for: suspense stands in until the case ends."""
+    posting = Posting(
+        id=_id(row, "recovery"),
+        debit=accounts.suspense,
+        credit=accounts.operator_float,
+        money=row.money,
+        kind=TransferKind.TOPUP,
+        reference=row.id,
+    )
+    return msgspec.structs.replace(row, amended_by=_must(book.post(posting)).transfer_id)
+
+
+def _let_expire(book: Book, row: Topup, declined: Declined) -> Topup:
+    """A hold past its moment, whether the janitor has been there already or not."""
+    if declined.reason is not Reason.HOLD_EXPIRED:
+        raise AssertionError(f"hold of top-up {row.id}: {declined.reason.value}")
+    # The janitor's own id for it, so that whoever comes second repeats the first.
+    expiry = TransferId(derived_id(row.id, "expiry"))
+    book.expire(expiry, TransferId(row.id))
+    return msgspec.structs.replace(row, resolved_by=expiry)
+
+
+def _return_of(row: Topup, accounts: _Accounts) -> Posting:
+    return Posting(
+        id=_id(row, "return"),
+        debit=accounts.operator_float,
+        credit=accounts.wallet,
+        money=row.money,
+        kind=TransferKind.TOPUP_RETURN,
+        reference=row.id,
+    )
+
+
+def _id(row: Topup, part: str) -> TransferId:
+    return TransferId(derived_id(row.id, part))
+
+
+def _must(posted: Posted | Declined) -> Posted:
+    if isinstance(posted, Declined):
+        # A closed account: the job fails and stands until somebody looks at it.
+        raise AssertionError(f"a top-up's money could not be moved: {posted.reason.value}")
+    return posted
+
+
+def _tell(work: Work, before: Topup, after: Topup) -> None:
+    """Publish a change of state, and leave an audit row where an ending was amended."""
+    if after.state is before.state:
+        return
+    event = _EVENTS.get(after.state)
+    if event is not None:
+        work.emit(
+            event(
+                holder_id=after.holder_id,
+                money=after.money,
+                operator=OPERATORS[after.operator],
+                phone_masked=masked_number(after.msisdn),
+                reference=str(after.id),
+            )
+        )
+    if after.state in (State.REVERSED, State.RECOVERY):
+        work.note(f"topup.{after.state.value.lower()}", str(after.id), holder_id=after.holder_id)
+
+
+_Event = (
+    type[TopupUnknown]
+    | type[TopupSucceeded]
+    | type[TopupFailed]
+    | type[TopupReversed]
+    | type[TopupInRecovery]
+)
+_EVENTS: Final[dict[State, _Event]] = {
+    State.UNKNOWN: TopupUnknown,
+    State.SUCCEEDED: TopupSucceeded,
+    State.FAILED: TopupFailed,
+    State.REVERSED: TopupReversed,
+    State.RECOVERY: TopupInRecovery,
+}
+
+
+def _want_looks(work: Work, before: Topup, after: Topup, one: Heard) -> None:
+    """After a submission left open, the look-ups; after an ending of a sent one, the rechecks."""
+    payload = {"bank": work.bank, "topup_id": str(after.id)}
+    if one.sent_now and after.state in IN_DOUBT:
+        work.later("topup.lookup", payload, at=work.now + one.patience.pause_after(0))
+    if before.state in IN_DOUBT and after.state in (State.SUCCEEDED, State.FAILED):
+        for seconds in one.patience.rechecks_s:
+            work.later("topup.recheck", payload, at=work.now + timedelta(seconds=seconds))
+
+
+async def _accounts_of(work: Work, rows: Sequence[Topup]) -> dict[TopupId, _Accounts]:
+    wallets: dict[tuple[HolderId, Currency], AccountId] = {}
+    for currency in dict.fromkeys(row.currency for row in rows):
+        holders = [row.holder_id for row in rows if row.currency is currency]
+        found = await wallets_of(work, holders, currency)
+        wallets.update(((holder, currency), account) for holder, account in found.items())
+    return {
+        row.id: _Accounts(
+            wallet=wallets[row.holder_id, row.currency],
+            operator_float=await house_account(
+                work, AccountKind.OPERATOR_FLOAT, row.currency, row.operator
+            ),
+            suspense=await house_account(
+                work, AccountKind.SUSPENSE, row.currency, "topup_recovery"
+            ),
+        )
+        for row in rows
+    }
+
+
+async def _open_book(work: Work, accounts: dict[TopupId, _Accounts]) -> Book:
+    return await open_book(
+        work,
+        accounts=[a for one in accounts.values() for a in msgspec.structs.astuple(one)],
+        holds=[TransferId(topup_id) for topup_id in accounts],
+    )
+
+
+async def _write(work: Work, rows: Iterable[Topup]) -> None:
+    changed = list(rows)
+    if not changed:
+        return
+    await work.execute(
+        _UPDATE,
+        work.now,
+        [row.id for row in changed],
+        [row.state.value for row in changed],
+        [row.lookups for row in changed],
+        [row.provider_ref for row in changed],
+        [row.reason for row in changed],
+        [row.resolved_by for row in changed],
+        [row.amended_by for row in changed],
+    )
+
+
+_LOCK_HELD = """
+select id, created_at from topups where id = any($1) and state = 'HELD' order by id for update
+"""
+
+_MARK_SENT = """
+update topups set state = 'SENT', sent_at = $2, updated_at = $2 where id = any($1)
+"""
+
+_LOCK = "select * from topups where id = any($1) order by id for update"
+
+_UPDATE = """
+update topups t
+set state = n.state, lookups = n.lookups, provider_ref = n.provider_ref, reason = n.reason,
+    resolved_by = n.resolved_by, amended_by = n.amended_by, updated_at = $1
+from unnest($2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::uuid[], $8::uuid[])
+     as n (id, state, lookups, provider_ref, reason, resolved_by, amended_by)
+where t.id = n.id
+"""

@@ -1,0 +1,68 @@
+"""Reading top-ups: one, or a holder's, newest first.
+
+Who calls: the phone's door, support's timeline, delivering.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from wallet.identifiers import HolderId, TopupId
+from wallet.money import Currency, Money
+from wallet.topups.numbers import Msisdn
+from wallet.topups.states import State
+from wallet.work import Work
+
+
+class Topup(Struct, frozen=True, kw_only=True):
+    """A top-up as it stands. The number is in clear: whoever shows it masks it."""
+
+    id: TopupId
+    holder_id: HolderId
+    operator: str
+    msisdn: Msisdn
+    product: str
+    currency: Currency
+    amount_minor: int
+    delivered_minor: int
+    state: State
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+    lookups: int
+    provider_ref: str | None
+    reason: str | None
+    resolved_by: UUID | None
+    amended_by: UUID | None
+
+    @property
+    def money(self) -> Money:
+        """What the holder pays."""
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def delivered(self) -> Money:
+        """The airtime, in dollars."""
+        return Money.usd(self.delivered_minor)
+
+
+async def by_id(work: Work, topup_id: TopupId) -> Topup | None:
+    """One top-up of the Work's bank, whoever's it is."""
+    return await work.struct(Topup, _BY_ID, topup_id)
+
+
+async def of_holder(
+    work: Work, holder_id: HolderId, *, before: TopupId | None = None, limit: int = 50
+) -> Sequence[Topup]:
+    """A holder's top-ups, newest first, older than `before`."""
+    return await work.structs(Topup, _OF_HOLDER, holder_id, before, limit)
+
+
+_BY_ID = "select * from topups where id = $1"
+
+_OF_HOLDER = """
+select * from topups where holder_id = $1 and ($2::uuid is null or id < $2)
+order by id desc limit $3
+"""
