@@ -27,8 +27,13 @@ class Published(Struct, frozen=True, kw_only=True):
     xid: int
     seq: int
     bank: BankId
+    holder_id: HolderId
     at: datetime
-    event: Event
+    body: dict[str, Any]
+
+    @property
+    def event(self) -> Event:
+        return msgspec.convert(self.body, Event, strict=False)  # type: ignore[arg-type]
 
 
 async def write(rows: Rows, bank: BankId | None, events: Sequence[Event], now: datetime) -> None:
@@ -56,8 +61,9 @@ async def next_batch(rows: Rows, consumer: str, limit: int) -> list[Published]:
             xid=row["xid"],
             seq=row["seq"],
             bank=BankId(row["bank"]),
+            holder_id=HolderId(row["holder_id"]),
             at=row["at"],
-            event=msgspec.convert(row["body"], Event, strict=False),  # type: ignore[arg-type]
+            body=row["body"],
         )
         for row in found
     ]
@@ -87,7 +93,7 @@ select xid::text, seq from event_positions where consumer = $1 for update
 """
 
 _NEXT = """
-select xid::text::bigint as xid, seq, bank, at, body
+select xid::text::bigint as xid, seq, bank, holder_id, at, body
 from events
 where (xid, seq) > ($1::text::xid8, $2)
   and xid < pg_snapshot_xmin(pg_current_snapshot())

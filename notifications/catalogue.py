@@ -1,0 +1,243 @@
+"""Every event in words: a title and a sentence, in Khmer and in English.
+
+Promise: total over `Event` (a test holds it); amounts are shown un-rounded in the reader's
+digits; a salary notice fits one SMS segment (70 UCS-2 units). Who calls: inbox, channels.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import Struct
+
+from wallet import events
+from wallet.events import Event
+from wallet.money import Money
+
+KHMER_DIGITS: Final = str.maketrans("0123456789", "០១២៣៤៥៦៧៨៩")
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    title: str
+    text: str
+
+
+class _Words(Struct, frozen=True):
+    title_en: str
+    text_en: str
+    title_km: str
+    text_km: str
+
+
+def in_words(event: Event, language: str) -> Notice:
+    """The notice of an event in `language` (`km` or `en`)."""
+    words = _words_of(event)
+    fields = {
+        name: _shown(name, getattr(event, name), language) for name in event.__struct_fields__
+    }
+    if language == "km":
+        return Notice(title=words.title_km, text=words.text_km.format(**fields))
+    return Notice(title=words.title_en, text=words.text_en.format(**fields))
+
+
+def _words_of(event: Event) -> _Words:
+    found = _CATALOGUE[type(event)]
+    return found(event) if callable(found) else found
+
+
+def _shown(name: str, value: Any, language: str) -> str:
+    if isinstance(value, Money):
+        return value.display(language)
+    if language == "km" and name in ("half", "period", "account_last_four", "last_four"):
+        return str(value).translate(KHMER_DIGITS)
+    return str(value)
+
+
+def _card_changed(event: Event) -> _Words:
+    assert isinstance(event, events.CardChanged)  # noqa: S101 - the table's own key
+    return _CARD_STATES.get(event.state, _CARD_ANY)
+
+
+def _smart_id_changed(event: Event) -> _Words:
+    assert isinstance(event, events.SmartIdPaymentChanged)  # noqa: S101 - the table's own key
+    return _SMART_ID_STATES.get(event.state, _SMART_ID_ANY)
+
+
+def _security(event: Event) -> _Words:
+    assert isinstance(event, events.SecurityNotice)  # noqa: S101 - the table's own key
+    return _SECURITY.get(event.what, _SECURITY_ANY)
+
+
+def _device_paired(event: Event) -> _Words:
+    assert isinstance(event, events.DevicePaired)  # noqa: S101 - the table's own key
+    return _DEVICE_REPLACED if event.replaced else _DEVICE_FIRST
+
+
+_CARD_STATES: Final = {
+    "ACTIVE": _Words(
+        "Virtual card ready",
+        "Your virtual card ending {last_four} can be used.",
+        "កាតនិម្មិតរួចរាល់",
+        "កាតនិម្មិតបញ្ចប់ដោយលេខ {last_four} អាចប្រើបាន។",
+    ),
+    "FROZEN": _Words(
+        "Virtual card frozen",
+        "Your virtual card ending {last_four} is frozen. Unfreeze it in the app.",
+        "កាតនិម្មិតត្រូវបានបង្កក",
+        "កាតនិម្មិតបញ្ចប់ដោយលេខ {last_four} ត្រូវបានបង្កក។ អាចដោះបង្កកក្នុងកម្មវិធី។",
+    ),
+    "CLOSED": _Words(
+        "Virtual card closed",
+        "Your virtual card ending {last_four} is closed for good.",
+        "កាតនិម្មិតត្រូវបានបិទ",
+        "កាតនិម្មិតបញ្ចប់ដោយលេខ {last_four} ត្រូវបានបិទជាស្ថាពរ។",
+    ),
+    "REVERSED": _Words(
+        "Virtual card cancelled",
+        "The ATM cancelled the card ending {last_four}. Nothing was charged.",
+        "កាតនិម្មិតត្រូវបានលុប",
+        "ATM បានលុបកាតបញ្ចប់ដោយលេខ {last_four}។ មិនមានការកាត់ប្រាក់ទេ។",
+    ),
+    "EXPIRED": _Words(
+        "Virtual card expired",
+        "The card ending {last_four} has expired.",
+        "កាតនិម្មិតផុតកំណត់",
+        "កាតបញ្ចប់ដោយលេខ {last_four} បានផុតកំណត់។",
+    ),
+}
+_CARD_ANY: Final = _Words(
+    "Virtual card changed",
+    "Your virtual card ending {last_four} is now {state}.",
+    "កាតនិម្មិតមានការផ្លាស់ប្តូរ",
+    "កាតនិម្មិតបញ្ចប់ដោយលេខ {last_four} ឥឡូវស្ថិតក្នុងស្ថានភាព {state}។",
+)
+_SMART_ID_STATES: Final = {
+    "FROZEN": _Words(
+        "Smart ID payments frozen",
+        "Payments with your Smart ID are frozen. Salary still arrives; the ID stays valid.",
+        "ការទូទាត់ដោយ Smart ID ត្រូវបានបង្កក",
+        "ការទូទាត់ដោយ Smart ID ត្រូវបានបង្កក។ ប្រាក់បៀវត្សនៅតែចូល ហើយអត្តសញ្ញាណនៅមានសុពលភាព។",
+    ),
+    "ACTIVE": _Words(
+        "Smart ID payments active",
+        "You can pay with your Smart ID again.",
+        "Smart ID អាចទូទាត់បាន",
+        "អ្នកអាចទូទាត់ដោយ Smart ID បានវិញហើយ។",
+    ),
+}
+_SMART_ID_ANY: Final = _Words(
+    "Smart ID payments changed",
+    "Your Smart ID's payment state is now {state}.",
+    "ស្ថានភាពទូទាត់ Smart ID បានផ្លាស់ប្តូរ",
+    "ស្ថានភាពទូទាត់នៃ Smart ID ឥឡូវគឺ {state}។",
+)
+_SECURITY: Final = {
+    "totp_enrolled": _Words(
+        "Authenticator set up",
+        "An authenticator was set up for your account. Not you? Freeze and call support.",
+        "បានរៀបចំកម្មវិធីលេខកូដ",
+        "កម្មវិធីបង្កើតលេខកូដត្រូវបានរៀបចំសម្រាប់គណនីរបស់អ្នក។ បើមិនមែនអ្នក សូមបង្កក ហើយហៅផ្នែកជំនួយ។",
+    ),
+    "otp_locked": _Words(
+        "One-time passwords locked",
+        "Too many wrong codes were entered. Codes are locked for 30 minutes.",
+        "លេខកូដប្រើម្តងត្រូវបានចាក់សោ",
+        "បានបញ្ចូលលេខកូដខុសច្រើនដង។ លេខកូដត្រូវបានចាក់សោ ៣០ នាទី។",
+    ),
+}
+_SECURITY_ANY: Final = _Words(
+    "Security of your account",
+    "Something about your sign-in changed ({what}). Not you? Freeze and call support.",
+    "សុវត្ថិភាពគណនី",
+    "មានការផ្លាស់ប្តូរការចូលប្រើរបស់អ្នក ({what})។ បើមិនមែនអ្នក សូមបង្កក ហើយហៅផ្នែកជំនួយ។",
+)
+_DEVICE_FIRST: Final = _Words(
+    "Phone paired",
+    "A phone was paired with your Smart ID ({channel}). Not you? Call support at once.",
+    "បានភ្ជាប់ទូរស័ព្ទ",
+    "ទូរស័ព្ទមួយត្រូវបានភ្ជាប់នឹង Smart ID របស់អ្នក ({channel})។ បើមិនមែនអ្នក សូមហៅផ្នែកជំនួយភ្លាម។",
+)
+_DEVICE_REPLACED: Final = _Words(
+    "New phone paired",
+    "A new phone replaced the old one ({channel}). Limits are lower for 12 hours.",
+    "បានភ្ជាប់ទូរស័ព្ទថ្មី",
+    "ទូរស័ព្ទថ្មីបានជំនួសទូរស័ព្ទចាស់ ({channel})។ កម្រិតប្រើប្រាស់ទាបជាងមុនក្នុង ១២ ម៉ោង។",
+)
+
+_CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
+    events.SalaryPaid: _Words(
+        "Salary received",
+        "Salary {period}/{half}: {money} to account ••{account_last_four}.",
+        "បានទទួលប្រាក់បៀវត្ស",
+        "បៀវត្ស {period}/{half}៖ {money} ចូលគណនី ••{account_last_four}។",
+    ),
+    events.QrPaid: _Words(
+        "Paid by KHQR",
+        "You paid {money} to {payee}.",
+        "បានទូទាត់តាម KHQR",
+        "អ្នកបានបង់ {money} ទៅ {payee}។",
+    ),
+    events.TopupSucceeded: _Words(
+        "Top-up delivered",
+        "{money} was delivered to {phone_masked} ({operator}).",
+        "បញ្ចូលទឹកប្រាក់ទូរស័ព្ទបានសម្រេច",
+        "{money} បានបញ្ចូលទៅលេខ {phone_masked} ({operator})។",
+    ),
+    events.TopupFailed: _Words(
+        "Top-up not delivered",
+        "The top-up of {phone_masked} failed; {money} is back in your wallet.",
+        "បញ្ចូលទឹកប្រាក់ទូរស័ព្ទមិនបានសម្រេច",
+        "ការបញ្ចូលទៅលេខ {phone_masked} មិនបានសម្រេច {money} ត្រូវបានសងវិញ។",
+    ),
+    events.TopupUnknown: _Words(
+        "Top-up being checked",
+        "{operator} has not answered yet; {money} stays reserved while we check.",
+        "កំពុងពិនិត្យការបញ្ចូលទឹកប្រាក់",
+        "{operator} មិនទាន់ឆ្លើយ {money} នៅកក់ទុកពេលយើងពិនិត្យ។",
+    ),
+    events.TopupReversed: _Words(
+        "Top-up taken back",
+        "{operator} took back the top-up of {phone_masked}; {money} is back in your wallet.",
+        "ការបញ្ចូលទឹកប្រាក់ត្រូវបានដកវិញ",
+        "{operator} បានដកការបញ្ចូលទៅលេខ {phone_masked} {money} ត្រូវបានសងវិញ។",
+    ),
+    events.TopupInRecovery: _Words(
+        "Top-up delivered after all",
+        "{operator} delivered {money} to {phone_masked} after it was given back. We will call you.",
+        "ការបញ្ចូលទឹកប្រាក់បានសម្រេចក្រោយមក",
+        "{operator} បានបញ្ចូល {money} ទៅលេខ {phone_masked} ក្រោយពេលសងវិញ។ យើងនឹងទាក់ទងអ្នក។",
+    ),
+    events.CardChanged: _card_changed,
+    events.CardRevealed: _Words(
+        "Card details shown",
+        "The details of your card ending {last_four} were shown in the app.",
+        "បានបង្ហាញព័ត៌មានកាត",
+        "ព័ត៌មានកាតបញ្ចប់ដោយលេខ {last_four} ត្រូវបានបង្ហាញក្នុងកម្មវិធី។",
+    ),
+    events.CardWaiting: _Words(
+        "Card waiting to be claimed",
+        "A card ending {last_four} was asked for at ATM {terminal}. Claim it within 10 minutes.",
+        "កាតកំពុងរង់ចាំការទទួល",
+        "កាតបញ្ចប់ដោយលេខ {last_four} បានស្នើនៅ ATM {terminal}។ សូមទទួលក្នុងរយៈពេល ១០ នាទី។",
+    ),
+    events.SmartIdPaymentChanged: _smart_id_changed,
+    events.DevicePaired: _device_paired,
+    events.SecurityNotice: _security,
+    events.DisputeOpened: _Words(
+        "Case opened",
+        "Case {case_number} is open. You will have an answer by {answer_by}.",
+        "បានបើកសំណុំរឿង",
+        "សំណុំរឿង {case_number} បានបើក។ អ្នកនឹងទទួលចម្លើយត្រឹមថ្ងៃ {answer_by}។",
+    ),
+    events.DisputeRefunded: _Words(
+        "Money given back",
+        "Case {case_number}: {money} is back in your wallet.",
+        "បានសងប្រាក់វិញ",
+        "សំណុំរឿង {case_number}៖ {money} ត្រូវបានសងចូលកាបូបរបស់អ្នក។",
+    ),
+    events.DisputeClosed: _Words(
+        "Case closed",
+        "Case {case_number} is closed: {disposition}.",
+        "សំណុំរឿងត្រូវបានបិទ",
+        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ {disposition}។",
+    ),
+}

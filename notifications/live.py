@@ -1,0 +1,83 @@
+"""Who is listening: wakes the live streams of holders who have something new.
+
+Promise: Redis carries only "look again" for a list of holders; what there is to see comes from
+the inbox. With Redis gone streams fall back to looking at each heartbeat, and come back by
+themselves. Who calls: delivery (waking), the phone door (listening).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from redis.exceptions import RedisError
+
+from wallet.identifiers import HolderId
+
+CHANNEL: Final = "smartid:wake"
+RETRY_S: Final = 1.0
+
+Wake = Callable[[Sequence[HolderId]], Awaitable[None]]
+
+
+def waker(redis: Any) -> Wake:
+    """A function that wakes holders' streams in every API process."""
+
+    async def wake(holders: Sequence[HolderId]) -> None:
+        try:
+            await redis.publish(CHANNEL, b"".join(holder.bytes for holder in holders))
+        except (RedisError, OSError):
+            # Streams look by themselves at their next heartbeat.
+            return
+
+    return wake
+
+
+class Listeners:
+    """The live streams open in this process."""
+
+    def __init__(self, redis: Any) -> None:
+        self._redis = redis
+        self._waiting: dict[HolderId, set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    def listen(self, holder_id: HolderId) -> asyncio.Event:
+        """An event set whenever the holder may have something new; give it back by `leave`."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._hear())
+        event = asyncio.Event()
+        self._waiting[holder_id].add(event)
+        return event
+
+    def leave(self, holder_id: HolderId, event: asyncio.Event) -> None:
+        self._waiting[holder_id].discard(event)
+        if not self._waiting[holder_id]:
+            del self._waiting[holder_id]
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for events in list(self._waiting.values()):
+            for event in events:
+                event.set()
+
+    async def _hear(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(CHANNEL)
+                    while True:
+                        message = await pubsub.get_message(
+                            ignore_subscribe_messages=True, timeout=30.0
+                        )
+                        if message is not None:
+                            self._wake(message["data"])
+            except (RedisError, OSError):
+                await asyncio.sleep(RETRY_S)
+
+    def _wake(self, data: bytes) -> None:
+        for start in range(0, len(data), 16):
+            for event in self._waiting.get(HolderId(UUID(bytes=data[start : start + 16])), ()):
+                event.set()
