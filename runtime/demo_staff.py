@@ -10,6 +10,7 @@ import asyncio
 import base64
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,18 +19,19 @@ from msgspec import Struct
 
 from runtime import cambodia
 from runtime.private_file import read_or_make
-from wallet.access import staff, totp
+from wallet.access import atm_hosts, staff, totp
+from wallet.access.atm_hosts import Algorithm
 from wallet.access.hashing import Hashing
 from wallet.access.staff import Role, StaffKind
 from wallet.identifiers import AgencyId, BankId, Secret
 from wallet.outcomes import Reason, Refused
 from wallet.registry import banks
 from wallet.vault import Vault
-from wallet.work import Works
+from wallet.work import SYSTEM, Work, Works
 
 LOGINS_FILE: Final = "demo-logins.json"
 ATM_KEYS_FILE: Final = "demo-atm-keys.json"
-TERMINALS_PER_BANK: Final = 2
+_PLACES: Final = ("Preah Norodom Blvd, Phnom Penh", "Street 2, Battambang")
 
 
 class SecretsLostError(Exception):
@@ -53,6 +55,13 @@ class Login(Struct, frozen=True, kw_only=True):
         return f"Login({self.login}, ***)"
 
 
+class Terminal(Struct, frozen=True, kw_only=True):
+    """One machine, and the name of its place as holders read it."""
+
+    id: str
+    place: str
+
+
 class AtmKey(Struct, frozen=True, kw_only=True):
     """One bank's ATM host: Ed25519, both halves raw in base64url, and its terminals."""
 
@@ -60,7 +69,7 @@ class AtmKey(Struct, frozen=True, kw_only=True):
     keyid: str
     private_key: str
     public_key: str
-    terminals: list[str]
+    terminals: list[Terminal]
 
     def __repr__(self) -> str:
         return f"AtmKey({self.keyid}, ***)"
@@ -96,17 +105,44 @@ async def enrol_staff(works: Works, vault: Vault, data: Path) -> Path:
         hashing.close()
     if made and not all(fresh):
         path.unlink()
-        raise SecretsLostError(
-            f"this database has staff whose passphrases stood in {path}, which is gone: put the "
-            "file back, or begin with a new database and data folder"
-        )
+        raise SecretsLostError(_lost(path))
     return path
 
 
-async def register_atm_hosts(works: Works, data: Path) -> Path:
-    """Make the banks' ATM hosts known, with their terminals."""
-    read_or_make(data / ATM_KEYS_FILE, list[AtmKey], _new_atm_keys)
+async def register_atm_hosts(works: Works, vault: Vault, data: Path) -> Path:
+    """Make the banks' ATM hosts known, with their terminals; a known key stays as it is.
+
+    Raises SecretsLostError when a bank has another key than the file says.
+    """
+    for host in atm_keys(data):
+        known = await atm_hosts.key_named(works, vault, host.keyid, host.terminals[0].id)
+        if known is None:
+            await works.perform(SYSTEM, host.bank, partial(_add_host, vault=vault, host=host))
+        elif known.key.reveal() != _raw(host.public_key):
+            (data / ATM_KEYS_FILE).unlink()
+            raise SecretsLostError(_lost(data / ATM_KEYS_FILE))
     return data / ATM_KEYS_FILE
+
+
+async def _add_host(work: Work, *, vault: Vault, host: AtmKey) -> None:
+    await atm_hosts.add_key(
+        work,
+        vault,
+        bank=host.bank,
+        keyid=host.keyid,
+        algorithm=Algorithm.ED25519,
+        key=Secret(_raw(host.public_key)),
+    )
+    terminals = [terminal.id for terminal in host.terminals]
+    places = [terminal.place for terminal in host.terminals]
+    await atm_hosts.list_terminals(work, host.bank, terminals, places)
+
+
+def _lost(path: Path) -> str:
+    return (
+        f"this database was seeded with secrets that stood in {path}, which is gone: put the "
+        "file back, or begin with a new database and data folder"
+    )
 
 
 async def _enrol(works: Works, vault: Vault, hashing: Hashing, login: Login) -> bool:
@@ -188,8 +224,15 @@ def _new_atm_key(bank: BankId) -> AtmKey:
         keyid=f"{bank.lower()}-atm-1",
         private_key=_text(private.private_bytes_raw()),
         public_key=_text(private.public_key().public_bytes_raw()),
-        terminals=[f"{bank[:3]}{number:05d}" for number in range(1, TERMINALS_PER_BANK + 1)],
+        terminals=[
+            Terminal(id=f"{bank[:3]}{number:05d}", place=f"{banks.named(bank).name_en}, {place}")
+            for number, place in enumerate(_PLACES, 1)
+        ],
     )
+
+
+def _raw(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _text(raw: bytes) -> str:

@@ -90,7 +90,7 @@ async def run(resources: Resources, data: Path, *, say: Say = lambda line: None)
         say(f"{bank.name_en}: {len(theirs)} applicants, {cards} with a card")
     logins_file = await demo_staff.enrol_staff(works, vault, data)
     say(f"staff logins: {logins_file}")
-    atm_keys_file = await demo_staff.register_atm_hosts(works, data)
+    atm_keys_file = await demo_staff.register_atm_hosts(works, vault, data)
     say(f"ATM host keys: {atm_keys_file}")
     return await _counted(works, logins_file, atm_keys_file, time.monotonic() - began)
 
