@@ -1,0 +1,177 @@
+"""What an operator may set, and the only place that reads the environment.
+
+Promise: every setting has a default that makes a demo run with nothing set; a wrong value is
+refused at start with the name of its variable and what would be right. Called by runtime.cli,
+runtime.asgi and runtime.worker; everything below gets its figures handed in.
+
+    SMARTID_DATA                 folder of data and keys (.smartid)
+    SMARTID_ENV                  demo | test | production (demo)
+    DATABASE_URL                 postgresql://... (none: a PostgreSQL of our own in the data folder)
+    REDIS_URL                    redis://... or rediss://... (none: a Redis of our own, likewise)
+    SMARTID_HOST, SMARTID_PORT   where the API listens (127.0.0.1, 8420)
+    SMARTID_API_WORKERS          API processes (1)
+    SMARTID_PUBLIC_HOST          the host that phones and ATM hosts sign for (wallet.smartid.test)
+    SMARTID_CLAIM_TTL_S          life of a card claim from an ATM, seconds (600)
+    SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
+    SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
+    SMARTID_KEY_FILE             the vault's master key (<data>/master.key)
+    SMARTID_ALLOW_SOFTWARE_KEYS  1: production may keep that key in a file
+"""
+
+import enum
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+_MOST_WORKERS: Final = 64
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names the variable and what would be right."""
+
+
+class Environment(enum.Enum):
+    DEMO = "demo"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """See the module's table. URLs that are None mean: servers of our own in `data`."""
+
+    data: Path
+    environment: Environment = Environment.DEMO
+    database_url: str | None = None
+    redis_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8420
+    api_workers: int = 1
+    public_host: str = "wallet.smartid.test"
+    claim_ttl_s: int = 600
+    operator_url: str | None = None
+    sms_url: str | None = None
+    key_file: Path
+
+    @property
+    def needs_own_servers(self) -> bool:
+        """Whether one of the two servers has no URL."""
+        return self.database_url is None or self.redis_url is None
+
+    @property
+    def base_url(self) -> str:
+        """Where this machine reaches the API."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 read only
+        return f"http://{host}:{self.port}"
+
+    def with_servers(self, database_url: str, redis_url: str) -> "Settings":
+        """These, with the servers of our own for those that had no URL."""
+        return replace(
+            self,
+            database_url=self.database_url or database_url,
+            redis_url=self.redis_url or redis_url,
+        )
+
+    def environment_for_children(self) -> dict[str, str]:
+        """What a process that we start reads back as the very same settings."""
+        return {**os.environ, **self._as_variables()}
+
+    def export(self) -> None:
+        """Let processes that a library starts for us (Granian's workers) read the same settings."""
+        os.environ.update(self._as_variables())
+
+    def _as_variables(self) -> dict[str, str]:
+        told: dict[str, object | None] = {
+            "SMARTID_DATA": self.data,
+            "SMARTID_ENV": self.environment.value,
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "SMARTID_HOST": self.host,
+            "SMARTID_PORT": self.port,
+            "SMARTID_API_WORKERS": self.api_workers,
+            "SMARTID_PUBLIC_HOST": self.public_host,
+            "SMARTID_CLAIM_TTL_S": self.claim_ttl_s,
+            "SMARTID_OPERATOR_URL": self.operator_url,
+            "SMARTID_SMS_URL": self.sms_url,
+            "SMARTID_KEY_FILE": self.key_file,
+        }
+        return {name: str(value) for name, value in told.items() if value is not None}
+
+
+def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; `data` (from the command line) goes before SMARTID_DATA.
+
+    Refuses: SettingsError naming the variable.
+    """
+    given = _Given(os.environ if environ is None else environ)
+    folder = (data or Path(given.text("SMARTID_DATA") or ".smartid")).expanduser().absolute()
+    key_file = given.text("SMARTID_KEY_FILE")
+    settings = Settings(
+        data=folder,
+        environment=given.environment("SMARTID_ENV"),
+        database_url=given.url("DATABASE_URL", ("postgresql", "postgres")),
+        redis_url=given.url("REDIS_URL", ("redis", "rediss", "unix")),
+        host=given.text("SMARTID_HOST") or "127.0.0.1",
+        port=given.number("SMARTID_PORT", 8420, 1, 65535),
+        api_workers=given.number("SMARTID_API_WORKERS", 1, 1, _MOST_WORKERS),
+        public_host=given.text("SMARTID_PUBLIC_HOST") or "wallet.smartid.test",
+        claim_ttl_s=given.number("SMARTID_CLAIM_TTL_S", 600, 30, 86_400),
+        operator_url=given.url("SMARTID_OPERATOR_URL", ("http", "https")),
+        sms_url=given.url("SMARTID_SMS_URL", ("http", "https")),
+        key_file=Path(key_file).absolute() if key_file else folder / "master.key",
+    )
+    _refuse_unfit_production(settings, given)
+    return settings
+
+
+class _Given:
+    """The environment, read with the variable's name in every complaint."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        text = self.text(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise SettingsError(
+                f"{name} must be a whole number from {least} to {most}, not {text!r}"
+            )
+        return int(text)
+
+    def url(self, name: str, schemes: tuple[str, ...]) -> str | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        # The value itself is not repeated: it may hold a password.
+        if urlsplit(text).scheme not in schemes:
+            raise SettingsError(f"{name} must begin with one of {', '.join(schemes)} and ://")
+        return text.replace("postgres://", "postgresql://", 1)
+
+    def environment(self, name: str) -> Environment:
+        text = self.text(name) or Environment.DEMO.value
+        try:
+            return Environment(text)
+        except ValueError:
+            raise SettingsError(f"{name} must be demo, test or production, not {text!r}") from None
+
+
+def _refuse_unfit_production(settings: Settings, given: _Given) -> None:
+    if settings.environment is not Environment.PRODUCTION:
+        return
+    for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)):
+        if url is None:
+            raise SettingsError(f"{name} is required when SMARTID_ENV=production")
+    if given.text("SMARTID_ALLOW_SOFTWARE_KEYS") != "1":
+        raise SettingsError(
+            "SMARTID_ALLOW_SOFTWARE_KEYS=1 is required to keep the vault's master key in a file"
+            " (SMARTID_KEY_FILE) when SMARTID_ENV=production: an HSM or KMS belongs there"
+        )

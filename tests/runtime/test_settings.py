@@ -1,0 +1,89 @@
+"""Settings: everything has a default, and a wrong one is named."""
+
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from runtime import settings
+from runtime.embedded import Embedded
+from runtime.redis_safety import UnsafeRedisError, refuse_unsafe_redis
+from runtime.settings import Environment, SettingsError
+
+PRODUCTION = {
+    "SMARTID_ENV": "production",
+    "DATABASE_URL": "postgresql://db/smartid",
+    "REDIS_URL": "redis://cache/0",
+}
+
+
+def test_nothing_set_is_a_demo_on_loopback_with_servers_of_its_own() -> None:
+    read = settings.read(environ={})
+    assert read.environment is Environment.DEMO
+    assert read.needs_own_servers
+    assert (read.host, read.port, read.claim_ttl_s) == ("127.0.0.1", 8420, 600)
+    assert read.data == Path(".smartid").absolute()
+    assert read.key_file == read.data / "master.key"
+
+
+def test_the_command_line_goes_before_the_environment(tmp_path: Path) -> None:
+    assert settings.read(tmp_path / "b", {"SMARTID_DATA": str(tmp_path / "a")}).data.name == "b"
+    assert settings.read(None, {"SMARTID_DATA": str(tmp_path / "a")}).data.name == "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMARTID_PORT", "eighty"),
+        ("SMARTID_PORT", "70000"),
+        ("SMARTID_PORT", "٨٤٢٠"),
+        ("SMARTID_API_WORKERS", "0"),
+        ("SMARTID_CLAIM_TTL_S", "-1"),
+        ("SMARTID_ENV", "prod"),
+        ("DATABASE_URL", "mysql://somewhere"),
+        ("REDIS_URL", "somewhere:6379"),
+        ("SMARTID_OPERATOR_URL", "ftp://operator"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        settings.read(environ={name: value})
+
+
+def test_a_refused_url_is_not_repeated_because_it_may_hold_a_password() -> None:
+    with pytest.raises(SettingsError) as refused:
+        settings.read(environ={"DATABASE_URL": "mysql://me:topsecret@db"})
+    assert "topsecret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_production_needs_servers_by_url(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        settings.read(environ={k: v for k, v in PRODUCTION.items() if k != name})
+
+
+def test_production_refuses_a_software_key_store_without_the_flag() -> None:
+    with pytest.raises(SettingsError, match="SMARTID_ALLOW_SOFTWARE_KEYS"):
+        settings.read(environ=PRODUCTION)
+    allowed = settings.read(environ={**PRODUCTION, "SMARTID_ALLOW_SOFTWARE_KEYS": "1"})
+    assert allowed.environment is Environment.PRODUCTION
+
+
+def test_a_child_reads_back_the_same_settings(tmp_path: Path) -> None:
+    mine = settings.read(tmp_path, {"SMARTID_PORT": "9000", "SMARTID_API_WORKERS": "3"})
+    mine = mine.with_servers("postgresql://a/b", "redis://c/0")
+    assert settings.read(environ=mine.environment_for_children()) == mine
+
+
+async def test_our_own_redis_is_safe_and_an_evicting_one_is_refused(tmp_path: Path) -> None:
+    with Embedded.open(tmp_path / "data") as servers:
+        redis = Redis.from_url(servers.redis_url)
+        await refuse_unsafe_redis(redis, must_append=True)
+        await redis.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(UnsafeRedisError, match="set it to noeviction"):
+            await refuse_unsafe_redis(redis, must_append=False)
+        await redis.config_set("maxmemory-policy", "noeviction")
+        await redis.config_set("appendonly", "no")
+        with pytest.raises(UnsafeRedisError, match="appendonly"):
+            await refuse_unsafe_redis(redis, must_append=True)
+        await redis.aclose()
