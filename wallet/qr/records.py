@@ -1,0 +1,220 @@
+"""The rows behind QR payments: what a group needs to know, and the payments written down.
+
+Tables owned: qr_payments. Who calls: `paying`, inside its Works.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from typing import Final
+
+from msgspec import Struct
+
+from wallet.access.intents import Asked, Consumed
+from wallet.clock import PHNOM_PENH, day_of
+from wallet.identifiers import AccountId, HolderId, IntentId
+from wallet.khqr import skeleton
+from wallet.money import Currency
+from wallet.qr.scanning import Scan
+from wallet.work import Actor, ActorKind, Work
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """All that the effect needs, fixed when the holder was shown it. Texts are verbatim."""
+
+    md5: str
+    dynamic: bool
+    expires_ms: int | None
+    debit: int
+    credit: int | None
+    """The payee's wallet in these same books; none: the rail's settlement account."""
+    account: str
+    detail: str
+    name: str
+    shown_name: str
+    bill: str | None
+    mobile: str | None
+    store: str | None
+    terminal: str | None
+    purpose: str | None
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """May this holder pay, and how much was paid today (minor units by currency)."""
+
+    payment_state: str | None
+    spent_khr: int
+    spent_usd: int
+
+    def spent(self, currency: Currency) -> int:
+        return self.spent_khr if currency is Currency.KHR else self.spent_usd
+
+
+class Wallet(Struct, frozen=True, kw_only=True):
+    id: AccountId
+    holder_id: HolderId
+    currency: Currency
+    number: str
+    closed: bool
+    name_latin: str | None
+    name_khmer: str | None
+
+
+class Acquaintance(Struct, frozen=True, kw_only=True):
+    """What the holder's own payments say about a name."""
+
+    known: bool
+    elsewhere: bool
+    look_alike: bool
+
+
+class Payment:
+    """One signed payment on its way through a group."""
+
+    __slots__ = ("actor", "credit", "debit", "holder_id", "id", "money", "plan", "posted")
+
+    def __init__(self, consumed: Consumed, plan: Plan) -> None:
+        assert consumed.money is not None  # noqa: S101 - every qr.pay was prepared with its money
+        self.id: IntentId = consumed.intent_id
+        self.holder_id = consumed.holder_id
+        self.money = consumed.money
+        self.plan = plan
+        self.debit = AccountId(plan.debit)
+        self.credit = AccountId(plan.credit or 0)
+        self.posted = False
+        self.actor = Actor(
+            kind=ActorKind.HOLDER,
+            id=str(consumed.holder_id),
+            bank=consumed.bank,
+            holder_id=consumed.holder_id,
+            device_id=consumed.device_id,
+        )
+
+    @property
+    def reference(self) -> str:
+        """What a receipt prints: the intent's random end, short enough to say aloud."""
+        return self.id.hex[-12:].upper()
+
+
+async def paid_codes(work: Work, codes: list[str]) -> dict[str, IntentId]:
+    """Which of these dynamic codes are paid, by whichever payment of whichever bank."""
+    if not codes:
+        return {}
+    return {row["md5"]: IntentId(row["id"]) for row in await work.rows(_PAID, codes)}
+
+
+_PAID: Final = "select md5, id from qr_codes_paid($1)"
+
+
+async def standings(work: Work, holder_ids: list[HolderId]) -> dict[HolderId, Standing]:
+    """Each holder's payment state, and what was paid since midnight in Phnom Penh."""
+    today = datetime.combine(day_of(work.now), time.min, PHNOM_PENH)
+    return {
+        HolderId(row["holder_id"]): Standing(
+            payment_state=row["payment_state"],
+            spent_khr=row["spent_khr"],
+            spent_usd=row["spent_usd"],
+        )
+        for row in await work.rows(_STANDINGS, holder_ids, today)
+    }
+
+
+_STANDINGS: Final = """
+select h.id as holder_id, s.payment_state, d.spent_khr, d.spent_usd
+from unnest($1::uuid[]) as h (id)
+left join lateral (
+    select payment_state from smart_ids where holder_id = h.id
+    order by identity_state = 'VALID' desc, changed_at desc, id desc limit 1
+) s on true
+cross join lateral (
+    select coalesce(sum(amount_minor) filter (where currency = 'KHR'), 0)::bigint as spent_khr,
+           coalesce(sum(amount_minor) filter (where currency = 'USD'), 0)::bigint as spent_usd
+    from qr_payments where holder_id = h.id and created_at >= $2
+) d
+"""
+
+
+async def wallets_known(work: Work, holder_ids: list[HolderId], numbers: list[str]) -> list[Wallet]:
+    """The wallets of these holders, and those with these numbers, within the bank's walls."""
+    return await work.structs(Wallet, _WALLETS, holder_ids, numbers)
+
+
+# The payers' wallets, and payees' wallets by number with the registry's names: one bank's, by wall.
+_WALLETS: Final = """
+select a.id, a.holder_id, a.currency, a.number, a.closed_at is not null as closed,
+       h.name_latin, h.name_khmer
+from accounts a left join holders h on h.id = a.holder_id
+where a.kind = 'wallet' and (a.holder_id = any($1::uuid[]) or a.number = any($2::text[]))
+"""
+
+
+async def acquaintances_of(work: Work, sound: Sequence[tuple[Asked, Scan]]) -> list[Acquaintance]:
+    """What each holder's own past payments say about the payee's name, in order."""
+    return await work.structs(
+        Acquaintance,
+        _ACQUAINTANCES,
+        [request.holder_id for request, _ in sound],
+        [scanned.code.account for _, scanned in sound],
+        [scanned.code.detail or "" for _, scanned in sound],
+        [scanned.code.name for _, scanned in sound],
+        [skeleton(scanned.code.name) for _, scanned in sound],
+    )
+
+
+_ACQUAINTANCES: Final = """
+select coalesce(bool_or(p.account and p.detail), false) as known,
+       coalesce(bool_or(p.named and not (p.account and p.detail)), false) as elsewhere,
+       coalesce(bool_or(not p.named and not (p.account and p.detail)), false) as look_alike
+from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality
+     as q (holder_id, account, detail, name, skeleton, place)
+left join lateral (
+    select r.payee_account = q.account as account, r.payee_detail = q.detail as detail,
+           r.payee_name = q.name as named
+    from qr_payments r
+    where r.holder_id = q.holder_id and r.payee_skeleton = q.skeleton
+    order by r.created_at desc limit 50
+) p on true
+group by q.place order by q.place
+"""
+
+
+async def record(work: Work, posted: Sequence[Payment]) -> bool:
+    """Write the payments down; False when one of their codes is somebody else's by now."""
+    plans = [payment.plan for payment in posted]
+    tag = await work.execute(
+        _RECORD,
+        work.bank,
+        work.now,
+        [payment.id for payment in posted],
+        [payment.holder_id for payment in posted],
+        [plan.md5 for plan in plans],
+        [plan.dynamic for plan in plans],
+        [plan.account for plan in plans],
+        [plan.detail for plan in plans],
+        [plan.name for plan in plans],
+        [skeleton(plan.name) for plan in plans],
+        [payment.money.currency.value for payment in posted],
+        [payment.money.minor for payment in posted],
+        [plan.bill for plan in plans],
+        [plan.mobile for plan in plans],
+        [plan.store for plan in plans],
+        [plan.terminal for plan in plans],
+        [plan.purpose for plan in plans],
+    )
+    return tag == f"INSERT 0 {len(posted)}"
+
+
+# In order of the codes: two groups meeting on the same two codes wait, but never for each other.
+_RECORD: Final = """
+insert into qr_payments (bank, created_at, id, transfer_id, holder_id, md5, dynamic,
+                         payee_account, payee_detail, payee_name, payee_skeleton, currency,
+                         amount_minor, bill, mobile, store, terminal, purpose)
+select $1, $2, p.id, p.id, p.holder_id, p.md5, p.dynamic, p.account, p.detail, p.name, p.skeleton,
+       p.currency, p.amount_minor, p.bill, p.mobile, p.store, p.terminal, p.purpose
+from unnest($3::uuid[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[], $9::text[],
+            $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::text[],
+            $16::text[], $17::text[])
+     as p (id, holder_id, md5, dynamic, account, detail, name, skeleton, currency, amount_minor,
+           bill, mobile, store, terminal, purpose)
+order by p.md5
+on conflict (md5) where dynamic do nothing
+"""
