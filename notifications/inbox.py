@@ -63,7 +63,7 @@ async def last_id(work: Work, holder_id: HolderId) -> int:
 
 
 def _entry(row: dict[str, object], language: str) -> InboxEntry:
-    event: Event = msgspec.convert(row["body"], Event, strict=False)  # type: ignore[arg-type]
+    event: Event = msgspec.convert(row["body"], Event, strict=False)
     notice = in_words(event, language)
     return InboxEntry(
         id=row["id"],  # type: ignore[arg-type]

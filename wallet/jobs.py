@@ -46,7 +46,7 @@ class Job(Struct, frozen=True, kw_only=True):
     lease: int
 
 
-class Again(Exception):  # noqa: N818 - an answer of the handler, not an error
+class Again(Exception):
     """Raised by a handler that wants to be called once more, after `pause_s`, without blame."""
 
     def __init__(self, pause_s: float) -> None:
@@ -70,9 +70,7 @@ async def write(rows: Rows, wanted: Sequence[Wanted], now: datetime) -> None:
 async def lease(database: Database, names: Sequence[str], most: int, now: datetime) -> list[Job]:
     """Take up to `most` due jobs of these names for `LEASE_S` seconds."""
     until = now + timedelta(seconds=LEASE_S)
-    return [
-        decode(Job, row) for row in await database.rows(_LEASE, list(names), most, now, until)
-    ]
+    return [decode(Job, row) for row in await database.rows(_LEASE, list(names), most, now, until)]
 
 
 async def renew(database: Database, job: Job, now: datetime) -> None:

@@ -33,7 +33,8 @@ class Published(Struct, frozen=True, kw_only=True):
 
     @property
     def event(self) -> Event:
-        return msgspec.convert(self.body, Event, strict=False)  # type: ignore[arg-type]
+        event: Event = msgspec.convert(self.body, Event, strict=False)
+        return event
 
 
 async def write(rows: Rows, bank: BankId | None, events: Sequence[Event], now: datetime) -> None:

@@ -152,9 +152,7 @@ class Teller:
         return await self._works.perform(SYSTEM, bank, act)
 
 
-def _answer_all(
-    group: Sequence[tuple[Any, asyncio.Future[Outcome]]], error: BaseException
-) -> None:
+def _answer_all(group: Sequence[tuple[Any, asyncio.Future[Outcome]]], error: BaseException) -> None:
     for _, waiting in group:
         if not waiting.done():
             waiting.set_exception(

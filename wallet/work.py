@@ -19,6 +19,7 @@ import enum
 import hashlib
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -125,9 +126,7 @@ class Work:
         record = await self._raw.fetchrow(sql, *arguments)
         return None if record is None else decode(into, record)
 
-    async def copy(
-        self, table: str, columns: list[str], records: list[tuple[Any, ...]]
-    ) -> None:
+    async def copy(self, table: str, columns: list[str], records: list[tuple[Any, ...]]) -> None:
         """COPY rows in. Only for tables without a wall: PostgreSQL has no COPY under row security,
         where one `insert ... select from unnest(...)` does the same."""
         await self._raw.copy_records_to_table(table, columns=columns, records=records)
@@ -265,9 +264,7 @@ class Works:
                 connection = await self._database.acquire()
                 try:
                     database_now = await connection.begin_read(bank or "*")
-                    work = Work(
-                        connection, actor, bank, self.clock.at(database_now), self._known
-                    )
+                    work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
                     result = await query(work)
                     await connection.commit()
                     return result
@@ -298,10 +295,8 @@ class Works:
     async def _give_back(self, connection: Connection) -> None:
         # Shielded: a cancelled caller must not leave a connection out of the pool. The pool's
         # reset rolls back whatever is still open.
-        try:
+        with suppress(*CONNECTION_LOST):
             await asyncio.shield(self._database.release(connection))
-        except CONNECTION_LOST:
-            pass
 
     async def _was_committed(self, xid: int) -> bool:
         deadline = asyncio.get_running_loop().time() + LOOKUP_PATIENCE_S
@@ -328,7 +323,8 @@ async def _claim_key(
         raise Refused(Reason.IN_FLIGHT)
     if seen["fingerprint"] != fingerprint:
         raise Refused(Reason.IDEMPOTENCY_KEY_REUSED)
-    return msgspec.convert(seen["answer"], Outcome)  # type: ignore[arg-type]
+    outcome: Outcome = msgspec.convert(seen["answer"], Outcome)
+    return outcome
 
 
 def _without_secret(outcome: Outcome) -> Any:
@@ -342,6 +338,8 @@ insert into idempotency (caller, act, key, fingerprint, at) values ($1, $2, $3, 
 on conflict do nothing returning true
 """
 
-_SEEN_KEY = "select fingerprint, answer from idempotency where caller = $1 and act = $2 and key = $3"
+_SEEN_KEY = (
+    "select fingerprint, answer from idempotency where caller = $1 and act = $2 and key = $3"
+)
 
 _STORE_ANSWER = "update idempotency set answer = $4 where caller = $1 and act = $2 and key = $3"

@@ -44,9 +44,7 @@ async def test_every_event_is_kept_once_and_read_newest_first(works: Works) -> N
     holder = HolderId(new_id())
     await _pay(works, holder, 5)
     assert [await deliver_next(works, _nobody, limit=2) for _ in range(4)] == [2, 2, 1, 0]
-    entries = await works.read(
-        SYSTEM, BANK, lambda work: inbox.newest(work, holder, "en", limit=3)
-    )
+    entries = await works.read(SYSTEM, BANK, lambda work: inbox.newest(work, holder, "en", limit=3))
     assert [entry.text.split(": ")[1].split(" ")[0] for entry in entries] == [
         "1,000,004",
         "1,000,003",

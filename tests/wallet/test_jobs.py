@@ -9,7 +9,9 @@ from wallet.identifiers import BankId
 from wallet.work import SYSTEM, Work, Works
 
 
-async def _want(works: Works, name: str = "n", after_s: float = 0, dedupe: str | None = None) -> None:
+async def _want(
+    works: Works, name: str = "n", after_s: float = 0, dedupe: str | None = None
+) -> None:
     async def act(work: Work) -> None:
         work.later(name, {"x": 1}, at=work.now + timedelta(seconds=after_s), dedupe=dedupe)
 

@@ -17,117 +17,15 @@ transaction locks floor accounts first and house accounts last and none waits in
 Tables owned: transfers, open_holds; counters of accounts. Who calls: rooms that move money.
 """
 
-import enum
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
-
 from wallet.identifiers import AccountId, TransferId
-from wallet.money import LARGEST_MINOR, Currency, Money
-from wallet.outcomes import Declined, Reason, Refused
+from wallet.money import Currency, Money
+from wallet.outcomes import Declined, Reason
 from wallet.work import Work
-
-
-class TransferKind(enum.StrEnum):
-    """Why money moved: printed on statements, never decided on."""
-
-    OPENING = "opening"
-    SALARY = "salary"
-    QR_PAYMENT = "qr_payment"
-    TOPUP = "topup"
-    TOPUP_RETURN = "topup_return"
-    CARD_FEE = "card_fee"
-    TRANSFER = "transfer"
-    REFUND = "refund"
-    PROVISIONAL_CREDIT = "provisional_credit"
-    CORRECTION = "correction"
-
-
-class Phase(enum.StrEnum):
-    POSTED = "posted"
-    HOLD = "hold"
-    CAPTURE = "capture"
-    VOID = "void"
-    EXPIRY = "expiry"
-
-
-class Posting(Struct, frozen=True, kw_only=True):
-    """What a caller wants moved. `money` is positive; `id` is the caller's, so repeats meet."""
-
-    id: TransferId
-    debit: AccountId
-    credit: AccountId
-    money: Money
-    kind: TransferKind
-    reference: UUID | None = None
-
-
-class Posted(Struct, frozen=True, kw_only=True):
-    """It is (or already was) in the book. `available`: what the debit wallet can still spend."""
-
-    transfer_id: TransferId
-    available: Money | None
-    repeated: bool = False
-
-
-class Account:
-    """A loaded account: the four counters as they stand within this group."""
-
-    __slots__ = (
-        "closed",
-        "credits_pending",
-        "credits_posted",
-        "currency",
-        "debits_pending",
-        "debits_posted",
-        "deltas",
-        "has_floor",
-        "id",
-    )
-
-    def __init__(self, row: Any) -> None:
-        self.id: int = row["id"]
-        self.currency: str = row["currency"]
-        self.has_floor: bool = row["has_floor"]
-        self.closed: bool = row["closed"]
-        self.debits_pending: int = row["debits_pending"]
-        self.debits_posted: int = row["debits_posted"]
-        self.credits_posted: int = row["credits_posted"]
-        self.credits_pending: int = row["credits_pending"]
-        self.deltas = [0, 0, 0, 0]
-
-    @property
-    def available(self) -> int:
-        return self.credits_posted - self.debits_posted - self.debits_pending
-
-    def add(self, debits_pending: int, debits_posted: int, credits_pending: int, credits_posted: int) -> None:
-        self.debits_pending += debits_pending
-        self.debits_posted += debits_posted
-        self.credits_pending += credits_pending
-        self.credits_posted += credits_posted
-        deltas = self.deltas
-        deltas[0] += debits_pending
-        deltas[1] += debits_posted
-        deltas[2] += credits_pending
-        deltas[3] += credits_posted
-
-
-class _Row(Struct):
-    """A transfer as stored or about to be."""
-
-    id: UUID
-    phase: str
-    kind: str
-    debit_account_id: int
-    credit_account_id: int
-    amount_minor: int
-    currency: str
-    pending_id: UUID | None
-    expires_at: datetime | None
-    reference: UUID | None
 
 
 class Book:
@@ -137,15 +35,15 @@ class Book:
         self,
         work: Work,
         accounts: dict[int, Account],
-        known: dict[UUID, _Row],
-        resolutions: dict[UUID, _Row],
+        known: dict[UUID, Row],
+        resolutions: dict[UUID, Row],
     ) -> None:
         self._work = work
         self._accounts = accounts
         self._known = known
         self._resolutions = resolutions
-        self._new: list[_Row] = []
-        self._holds_opened: list[_Row] = []
+        self._new: list[Row] = []
+        self._holds_opened: list[Row] = []
         self._holds_closed: list[UUID] = []
         self._written = False
 
@@ -213,7 +111,10 @@ class Book:
         if self._holds_opened:
             opened = self._holds_opened
             await work.execute(
-                _OPEN_HOLDS, work.bank, [row.id for row in opened], [row.expires_at for row in opened]
+                _OPEN_HOLDS,
+                work.bank,
+                [row.id for row in opened],
+                [row.expires_at for row in opened],
             )
         if self._holds_closed:
             tag = await work.execute(_CLOSE_HOLDS, self._holds_closed)
@@ -224,16 +125,14 @@ class Book:
     async def _write_counters(self) -> None:
         changed = [account for account in self._accounts.values() if any(account.deltas)]
         columns = [[account.deltas[i] for account in changed] for i in range(4)]
-        tag = await self._work.execute(
-            _ADD_COUNTERS, [account.id for account in changed], *columns
-        )
+        tag = await self._work.execute(_ADD_COUNTERS, [account.id for account in changed], *columns)
         if tag != f"UPDATE {len(changed)}":
             raise AssertionError("not every account of the group could be written")
 
     def _begin(
         self, posting: Posting, phase: Phase, expires_at: datetime | None
     ) -> Posted | Declined:
-        row = _Row(
+        row = Row(
             id=posting.id,
             phase=phase.value,
             kind=posting.kind.value,
@@ -280,7 +179,7 @@ class Book:
         if hold is None or hold.phase != Phase.HOLD.value:
             return Declined(reason=Reason.HOLD_NOT_FOUND)
         amount = hold.amount_minor if amount_minor is None else amount_minor
-        row = _Row(
+        row = Row(
             id=transfer_id,
             phase=phase.value,
             kind=hold.kind,
@@ -294,7 +193,9 @@ class Book:
         )
         if (known := self._known.get(transfer_id)) is not None:
             return self._repeat(row, known)
-        reason = decide_resolution(hold, self._resolutions.get(hold_id), phase, amount, self._work.now)
+        reason = decide_resolution(
+            hold, self._resolutions.get(hold_id), phase, amount, self._work.now
+        )
         if reason is not None:
             return Declined(reason=reason, facts={"held_minor": hold.amount_minor})
         debit = self._accounts[hold.debit_account_id]
@@ -309,13 +210,13 @@ class Book:
             self._holds_closed.append(hold.id)
         return self._keep(row, debit)
 
-    def _keep(self, row: _Row, debit: Account) -> Posted:
+    def _keep(self, row: Row, debit: Account) -> Posted:
         self._new.append(row)
         self._known[row.id] = row
         available = Money(debit.available, Currency(debit.currency)) if debit.has_floor else None
         return Posted(transfer_id=TransferId(row.id), available=available)
 
-    def _repeat(self, row: _Row, known: _Row) -> Posted | Declined:
+    def _repeat(self, row: Row, known: Row) -> Posted | Declined:
         if not same_content(row, known):
             return Declined(reason=Reason.TRANSFER_DIFFERS)
         debit = self._accounts.get(known.debit_account_id)
@@ -342,8 +243,8 @@ async def open_book(
     """
     if work.bank is None:
         raise AssertionError("money moves within one bank's books")
-    known: dict[UUID, _Row] = {}
-    resolutions: dict[UUID, _Row] = {}
+    known: dict[UUID, Row] = {}
+    resolutions: dict[UUID, Row] = {}
     wanted = set(accounts)
     if holds:
         # Locking the open rows first makes captures of one hold from several groups take turns
@@ -382,66 +283,9 @@ async def due_holds(work: Work, limit: int) -> list[TransferId]:
     return [TransferId(row["id"]) for row in rows]
 
 
-def decide_move(debit: Account, credit: Account, money: Money) -> Reason | None:
-    """Why `money` may not go from `debit` to `credit`; None when it may. Order is fixed."""
-    if money.minor <= 0 or money.minor > LARGEST_MINOR:
-        return Reason.AMOUNT_INVALID
-    if debit.id == credit.id:
-        return Reason.ACCOUNT_NOT_FOUND
-    if debit.currency != money.currency.value or credit.currency != money.currency.value:
-        return Reason.CURRENCY_UNSUPPORTED
-    if debit.closed or credit.closed:
-        return Reason.ACCOUNT_CLOSED
-    if debit.has_floor and debit.available < money.minor:
-        return Reason.INSUFFICIENT_FUNDS
-    most = max(
-        debit.debits_posted + debit.debits_pending, credit.credits_posted + credit.credits_pending
-    )
-    if most > LARGEST_MINOR - money.minor:
-        return Reason.AMOUNT_INVALID
-    return None
+def _row_of(record: Any) -> Row:
+    return Row(**{name: record[name] for name in Row.__struct_fields__})
 
-
-def decide_resolution(
-    hold: _Row, resolved_by: _Row | None, phase: Phase, amount: int, now: datetime
-) -> Reason | None:
-    """Why a hold may not be resolved this way now; None when it may. Order is fixed."""
-    if resolved_by is not None:
-        return _ALREADY[resolved_by.phase]
-    expired = hold.expires_at is not None and now >= hold.expires_at
-    if phase is Phase.EXPIRY:
-        return None if expired else Reason.HOLD_NOT_YET_EXPIRED
-    if expired:
-        return Reason.HOLD_EXPIRED
-    if amount <= 0:
-        return Reason.AMOUNT_INVALID
-    return Reason.EXCEEDS_HOLD if amount > hold.amount_minor else None
-
-
-def same_content(one: _Row, other: _Row) -> bool:
-    """Whether two transfers of one id ask for the same thing (a hold's expiry is not compared:
-    a repeat computes it from its own now)."""
-    return (
-        one.phase == other.phase
-        and one.kind == other.kind
-        and one.debit_account_id == other.debit_account_id
-        and one.credit_account_id == other.credit_account_id
-        and one.amount_minor == other.amount_minor
-        and one.currency == other.currency
-        and one.pending_id == other.pending_id
-        and one.reference == other.reference
-    )
-
-
-def _row_of(record: Any) -> _Row:
-    return _Row(**{name: record[name] for name in _Row.__struct_fields__})
-
-
-_ALREADY = {
-    Phase.CAPTURE.value: Reason.HOLD_ALREADY_CAPTURED,
-    Phase.VOID.value: Reason.HOLD_ALREADY_VOIDED,
-    Phase.EXPIRY.value: Reason.HOLD_EXPIRED,
-}
 
 _LOCK_OPEN_HOLDS = "select id from open_holds where id = any($1) order by id for update"
 

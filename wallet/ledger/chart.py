@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from wallet.identifiers import AccountId, BankId, HolderId
+from wallet.identifiers import AccountId, HolderId
 from wallet.money import Currency
 from wallet.work import Work
 

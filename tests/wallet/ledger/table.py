@@ -1,12 +1,12 @@
 """Runs a text table against the real book: what is asked on the left, the outcome on the right.
 
-    account NAME floor|house CUR [BALANCE]
-    post ID DEBIT CREDIT AMOUNT => posted | again | REASON
-    hold ID DEBIT CREDIT AMOUNT SECONDS => ...
-    capture ID HOLD AMOUNT|all => ...      void ID HOLD => ...      expire ID HOLD => ...
-    clock SECONDS
-    see NAME POSTED HELD
-    --                                      (ends the group: what stands above is one Work)
+account NAME floor|house CUR [BALANCE]
+post ID DEBIT CREDIT AMOUNT => posted | again | REASON
+hold ID DEBIT CREDIT AMOUNT SECONDS => ...
+capture ID HOLD AMOUNT|all => ...      void ID HOLD => ...      expire ID HOLD => ...
+clock SECONDS
+see NAME POSTED HELD
+--                                      (ends the group: what stands above is one Work)
 """
 
 from dataclasses import dataclass, field
@@ -66,14 +66,9 @@ class Table:
                 self.clock.advance(timedelta(seconds=float(seconds)))
             case ["see", name, posted, held]:
                 account = self.accounts[name]
-                found = await self.works.read(
-                    SYSTEM, BANK, lambda work: balances(work, [account])
-                )
-                balance = found[account]
-                assert (balance.posted.minor, balance.held.minor) == (int(posted), int(held)), (
-                    name,
-                    balance,
-                )
+                found = await self.works.read(SYSTEM, BANK, lambda work: balances(work, [account]))
+                seen = found[account]
+                assert (seen.posted.minor, seen.held.minor) == (int(posted), int(held)), name
 
     async def _group(self, lines: list[str]) -> None:
         if not lines:
@@ -92,9 +87,7 @@ class Table:
                     if name in self.accounts
                 ],
                 ids=[transfer_id(w[1]) for w in words],
-                holds=[
-                    transfer_id(w[2]) for w in words if w[0] in ("capture", "void", "expire")
-                ],
+                holds=[transfer_id(w[2]) for w in words if w[0] in ("capture", "void", "expire")],
             )
             answers = [self._decide(book, work, w) for w in words]
             await book.write()

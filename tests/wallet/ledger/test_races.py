@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from tests.wallet.ledger.books import assert_books_right, new_account
 from wallet.clock import TurnedClock
@@ -84,20 +85,20 @@ async def test_open_bank_oss_528_capture_void_and_expiry_resolve_a_hold_once(
         if round_ % 2:
             clock.advance(timedelta(seconds=60))
 
-        async def resolve(
-            work: Work, how: str, hold_id: TransferId = hold.id
-        ) -> Posted | Declined:
+        async def resolve(work: Work, how: str, hold_id: TransferId = hold.id) -> Posted | Declined:
             book = await open_book(work, accounts=(), holds=[hold_id])
             transfer = TransferId(new_id())
             answer = (
-                book.capture(transfer, hold_id) if how == "capture" else book.void(transfer, hold_id)
+                book.capture(transfer, hold_id)
+                if how == "capture"
+                else book.void(transfer, hold_id)
             )
             await book.write()
             return answer
 
         answers = await asyncio.gather(
             *(
-                works.perform(SYSTEM, BANK, lambda work, how=how: resolve(work, how))
+                works.perform(SYSTEM, BANK, partial(resolve, how=how))
                 for how in ["capture", "void"] * 4
             ),
             release_due(works, BANK),
