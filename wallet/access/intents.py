@@ -8,109 +8,480 @@ State table (intents.state):
 
     PENDING --authorised, effect done------> DONE       the answer is stored and repeated
     PENDING --authorised, effect declined--> DECLINED   the reason is stored and repeated
-    PENDING --120 s after creation---------> EXPIRED    nothing happened, nothing can any more
-    PENDING --wrong code or signature------> PENDING    one of five tries is gone
+    PENDING --the fifth wrong try----------> DECLINED   wrong signatures and wrong codes alike
+    PENDING --120 s after creation---------> EXPIRED    read so from the clock, never written
+    PENDING --a wrong code or signature----> PENDING    one of five tries is gone
+
+Tables owned: intents.
 
 Who calls: the mobile door, through the teller, in groups of one kind. Domain rooms export
 `IntentKind`s (`wallet.qr.PAY`) whose `prepare` and `authorise` are group functions.
 """
 
-from __future__ import annotations
-
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, Final
 
 from msgspec import Struct
 
-from wallet.identifiers import BankId, DeviceId, HolderId, IntentId
+from wallet.access import drafts, otp, signing
+from wallet.access.challenges import Gate, Subject
+from wallet.access.drafts import Draft
+from wallet.access.kinds import (
+    Asked,
+    Authorise,
+    Consumed,
+    IntentKind,
+    OtpPolicy,
+    Prepare,
+    Prepared,
+)
+from wallet.clock import PHNOM_PENH, day_of
+from wallet.database import Record
+from wallet.identifiers import DeviceId, HolderId, IntentId, Secret
 from wallet.money import Currency, Money
-from wallet.outcomes import Facts, GroupAnswer, Refused
+from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
+from wallet.teller import Lane
+from wallet.vault import Vault
+from wallet.work import Work
 
-if TYPE_CHECKING:
-    from wallet.work import Work
+__all__ = [
+    "Asked",
+    "Authorise",
+    "Authorising",
+    "Consumed",
+    "IntentKind",
+    "OtpPolicy",
+    "Prepare",
+    "Prepared",
+    "authorise_lane",
+    "prepare_lane",
+]
 
-
-class Asked(Struct, frozen=True, kw_only=True):
-    """One caller's wish, as the door understood it; `fields` is the kind's own Struct."""
-
-    holder_id: HolderId
-    device_id: DeviceId
-    bank: BankId
-    language: str
-    fields: Any
-
-
-class Prepared(Struct, frozen=True, kw_only=True):
-    """What a kind's room says will happen: shown in both languages, signed, and later done.
-
-    `plan` is JSON-able and is what the effect needs; `facts` are shown beside the text. `ask_code`
-    lets a room ask for a one-time password for a reason of its own (a new payee).
-    """
-
-    text_en: str
-    text_km: str
-    plan: dict[str, Any]
-    money: Money | None = None
-    payee: str = ""
-    facts: Facts = {}
-    ask_code: bool = False
+TRIES: Final = 5
+COOLING_LIMIT_MINOR: Final = {Currency.KHR: 400_000, Currency.USD: 10_000}
+"""What a phone that replaced another may move in a Phnom Penh day while it cools off."""
 
 
-class Consumed(Struct, frozen=True, kw_only=True):
-    """An intent whose factors were all right, handed to its room to take effect now.
-
-    `device_key` is the signing phone's public key, an uncompressed P-256 point (65 bytes). The
-    money's transfer id is the intent id itself.
-    """
+class Authorising(Struct, frozen=True, kw_only=True):
+    """One caller's factors for one intent. `gate` is what Redis said of a sent code."""
 
     intent_id: IntentId
     holder_id: HolderId
     device_id: DeviceId
-    device_key: bytes
-    bank: BankId
-    money: Money | None
-    payee: str
-    plan: dict[str, Any]
-    now: datetime
+    signature: bytes
+    code: Secret[str] | None = None
+    gate: Gate = Gate.NOT_ASKED
 
 
-class OtpPolicy(Struct, frozen=True, kw_only=True):
-    """When a kind asks for a one-time password on top of the signature."""
-
-    always: bool = False
-    above_minor: Mapping[Currency, int] = {}
-
-    NEVER: ClassVar[OtpPolicy]
-    ALWAYS: ClassVar[OtpPolicy]
-
-    @classmethod
-    def above(cls, *limits: Money) -> OtpPolicy:
-        """Ask for amounts strictly above the limit of their currency; others go on signature."""
-        return cls(above_minor={limit.currency: limit.minor for limit in limits})
-
-    def asks(self, money: Money | None) -> bool:
-        if self.always or money is None:
-            return self.always
-        limit = self.above_minor.get(money.currency)
-        return limit is not None and money.minor > limit
+# preparing
 
 
-OtpPolicy.NEVER = OtpPolicy()
-OtpPolicy.ALWAYS = OtpPolicy(always=True)
+def prepare_lane(kind: IntentKind) -> Lane[Asked]:
+    """The lane that writes intents of this kind down and answers what to show and to sign.
 
-Prepare = Callable[["Work", Sequence[Asked]], Awaitable[Sequence[Prepared | Refused]]]
-Authorise = Callable[["Work", Sequence[Consumed]], Awaitable[Sequence[GroupAnswer]]]
-
-
-class IntentKind(Struct, frozen=True, kw_only=True):
-    """One kind of act: its wire fields, how it is worded, how it takes effect, its code policy.
-
-    Both functions get many callers' requests in one transaction and answer each, in order.
+    Answers: Done, its answer the wire form of the intent. Refuses: what the kind's room refuses.
     """
 
-    name: str
-    fields: type[Struct]
-    prepare: Prepare
-    authorise: Authorise
-    otp: OtpPolicy = OtpPolicy.NEVER
+    async def act(work: Work, asked: Sequence[Asked]) -> Sequence[GroupAnswer]:
+        return await _prepare(work, kind, asked)
+
+    return Lane(f"intent.prepare:{kind.name}", act)
+
+
+async def _prepare(work: Work, kind: IntentKind, asked: Sequence[Asked]) -> Sequence[GroupAnswer]:
+    prepared = await kind.prepare(work, asked)
+    fresh = [
+        Draft(kind, one, what, work.now) if isinstance(what, Prepared) else what
+        for one, what in zip(asked, prepared, strict=True)
+    ]
+    written = [one for one in fresh if isinstance(one, Draft)]
+    if written:
+        moments = work.now, written[0].expires_at
+        await work.execute(_INSERT, work.bank, kind.name, *moments, *drafts.columns(written))
+    coded = [one.asked.holder_id for one in written if one.otp_needed]
+    enrolled = await otp.have_authenticator(work, coded) if coded else set()
+    return [
+        Done(answer=one.wire(has_authenticator=one.asked.holder_id in enrolled))
+        if isinstance(one, Draft)
+        else one
+        for one in fresh
+    ]
+
+
+_INSERT: Final = """
+insert into intents (bank, kind, created_at, expires_at, id, holder_id, device_id, plan, text_en,
+                     text_km, facts, amount_minor, currency, payee, nonce, tx_hash, otp_needed,
+                     cooling)
+select $1, $2, $3, $4, fresh.*
+from unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::jsonb[], $9::text[], $10::text[],
+            $11::jsonb[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::bytea[],
+            $17::boolean[], $18::boolean[]) as fresh
+"""
+
+
+# authorising
+
+
+def authorise_lane(kind: IntentKind, vault: Vault) -> Lane[Authorising]:
+    """The lane that consumes intents of this kind, each with its effect, in one transaction.
+
+    Answers: the effect's own; the stored one on a repeat (its secret part gone). Declines, leaving
+    the intent PENDING until the fifth: SIGNATURE_INVALID, OTP_WRONG; OTP_LOCKED. Refuses:
+    NOT_FOUND, INTENT_EXPIRED, DEVICE_NOT_ACTIVE, LIMIT_EXCEEDED (cooling off), OTP_REQUIRED,
+    OTP_NOT_ENROLLED, OTP_UNAVAILABLE, and what the kind's room refuses.
+    """
+
+    async def act(work: Work, asked: Sequence[Authorising]) -> Sequence[GroupAnswer]:
+        return await _Consuming(work, kind, vault, asked).run()
+
+    return Lane(f"intent.authorise:{kind.name}", act)
+
+
+class _Consuming:
+    """One group of intents being consumed: lock, decide each, take effect together, write."""
+
+    def __init__(
+        self, work: Work, kind: IntentKind, vault: Vault, asked: Sequence[Authorising]
+    ) -> None:
+        self._work = work
+        self._kind = kind
+        self._vault = vault
+        self._asked = asked
+        self._rows: dict[IntentId, Record] = {}
+        self._own: dict[int, GroupAnswer] = {}
+        """Answers that concern one member of the group alone, by place."""
+        self._leaders: dict[IntentId, int] = {}
+        """Which member brought an intent's right factors first: others of it get its answer."""
+        self._answers: dict[IntentId, GroupAnswer] = {}
+        self._wrong: dict[IntentId, list[Declined]] = {}
+        self._judged: dict[int, otp.Judged] = {}
+
+    async def run(self) -> list[GroupAnswer]:
+        wanted = sorted({one.intent_id for one in self._asked})
+        for row in await self._work.rows(_LOCK, wanted):
+            self._rows[row["id"]] = row
+        await self._check_codes(self._check_signatures())
+        self._drop_worn_out()
+        await self._check_cooling()
+        await self._take_effect()
+        await self._write()
+        return [self._answer(place) for place in range(len(self._asked))]
+
+    def _check_signatures(self) -> list[int]:
+        """Answers the places signed rightly that also need a right code."""
+        coded = []
+        for place, one in enumerate(self._asked):
+            if one.intent_id in self._leaders:
+                continue
+            row = self._rows.get(one.intent_id)
+            standing = decide_standing(self._kind.name, row, one, self._work.now)
+            if standing is not None or row is None:
+                self._own[place] = standing or Refused(Reason.NOT_FOUND)
+            elif not signing.signed_by(row["public_key"], one.signature, digest_of(row)):
+                self._count_wrong(place, Declined(reason=Reason.SIGNATURE_INVALID))
+            elif row["otp_needed"]:
+                coded.append(place)
+            else:
+                self._leaders[one.intent_id] = place
+        return coded
+
+    async def _check_codes(self, places: Sequence[int]) -> None:
+        if not places:
+            return
+        presented = [
+            otp.Presented(
+                holder_id=one.holder_id,
+                intent_id=one.intent_id,
+                tx_hash=digest_of(self._rows[one.intent_id]),
+                code=one.code,
+                gate=one.gate,
+                awaited=self._kind.otp.awaited,
+            )
+            for one in (self._asked[place] for place in places)
+        ]
+        judged = await otp.judge(self._work, self._vault, presented)
+        for place, verdict in zip(places, judged, strict=True):
+            intent_id = self._asked[place].intent_id
+            if verdict.verdict is None:
+                if self._leaders.setdefault(intent_id, place) == place:
+                    self._judged[place] = verdict
+                continue
+            self._judged[place] = verdict
+            if verdict.counted and isinstance(verdict.verdict, Declined):
+                self._count_wrong(place, verdict.verdict)
+            else:
+                self._own[place] = verdict.verdict
+
+    def _count_wrong(self, place: int, declined: Declined) -> None:
+        intent_id = self._asked[place].intent_id
+        self._own[place] = declined
+        self._wrong.setdefault(intent_id, []).append(declined)
+
+    def _drop_worn_out(self) -> None:
+        """An intent whose tries are used up within this very group takes no effect any more."""
+        for intent_id, wrong in self._wrong.items():
+            if self._rows[intent_id]["tries"] + len(wrong) >= TRIES:
+                self._answers[intent_id] = wrong[-1]
+
+    async def _check_cooling(self) -> None:
+        money: dict[DeviceId, list[IntentId]] = {}
+        for intent_id in self._going():
+            row = self._rows[intent_id]
+            until = row["cooling_until"]
+            if until is not None and until > self._work.now and row["amount_minor"] is not None:
+                money.setdefault(row["device_id"], []).append(intent_id)
+        if not money:
+            return
+        midnight = datetime.combine(day_of(self._work.now), datetime.min.time(), tzinfo=PHNOM_PENH)
+        await self._work.execute(_LOCK_DEVICES, sorted(money))
+        moved = {
+            (row["device_id"], row["currency"]): int(row["moved"])
+            for row in await self._work.rows(_MOVED, list(money), midnight)
+        }
+        for device_id, intent_ids in money.items():
+            for intent_id in intent_ids:
+                row = self._rows[intent_id]
+                key = (device_id, row["currency"])
+                moved[key] = moved.get(key, 0) + row["amount_minor"]
+                if moved[key] > COOLING_LIMIT_MINOR[Currency(row["currency"])]:
+                    moved[key] -= row["amount_minor"]
+                    self._answers[intent_id] = Declined(
+                        reason=Reason.LIMIT_EXCEEDED, facts={"limit": "cooling_off"}
+                    )
+
+    def _going(self) -> list[IntentId]:
+        return [intent_id for intent_id in self._leaders if intent_id not in self._answers]
+
+    async def _take_effect(self) -> None:
+        going = self._going()
+        if not going:
+            return
+        consumed = [_consumed(self._rows[intent_id], self._work) for intent_id in going]
+        answers = await self._kind.authorise(self._work, consumed)
+        self._answers.update(zip(going, answers, strict=True))
+
+    async def _write(self) -> None:
+        worn_out = {i for i, wrong in self._wrong.items() if self._answers.get(i) is wrong[-1]}
+        tried = [(i, len(wrong)) for i, wrong in self._wrong.items()]
+        if tried:
+            await self._work.execute(_TRIED, [i for i, _ in tried], [times for _, times in tried])
+            for intent_id in self._wrong:
+                holder_id = self._rows[intent_id]["holder_id"]
+                self._work.note("intent.wrong_try", str(intent_id), holder_id=holder_id)
+        resolved = [(i, a) for i, a in self._answers.items() if not isinstance(a, Refused)]
+        if resolved:
+            await self._work.execute(_RESOLVE, self._work.now, *_resolutions(resolved))
+        settling = [
+            judged
+            for place, judged in self._judged.items()
+            if judged.verdict is not None or self._consumed(place, worn_out)
+        ]
+        if settling:
+            await otp.settle(self._work, settling)
+
+    def _consumed(self, place: int, worn_out: set[IntentId]) -> bool:
+        """Whether a right code is used up: not by an effect that was refused, since then nothing
+        happened, nor on an intent that was over."""
+        intent_id = self._asked[place].intent_id
+        refused = isinstance(self._answers.get(intent_id), Refused)
+        return not refused and intent_id not in worn_out
+
+    def _answer(self, place: int) -> GroupAnswer:
+        own = self._own.get(place)
+        if own is not None:
+            return own
+        intent_id = self._asked[place].intent_id
+        answer = self._answers[intent_id]
+        if isinstance(answer, Done) and self._leaders[intent_id] != place:
+            return Done(answer=answer.answer)
+        return answer
+
+
+def decide_standing(
+    kind: str, row: Record | None, one: Authorising, now: datetime
+) -> GroupAnswer | None:
+    """What an intent answers before any factor is looked at; None when it may be authorised now.
+
+    Somebody else's intent, another phone's or one of another kind is as good as none.
+    """
+    theirs = row is not None and (row["holder_id"], row["device_id"], row["kind"]) == (
+        one.holder_id,
+        one.device_id,
+        kind,
+    )
+    if row is None or not theirs:
+        return Refused(Reason.NOT_FOUND)
+    if row["state"] == "DONE":
+        return Done(answer=row["answer"])
+    if row["state"] == "DECLINED":
+        return Declined(reason=Reason(row["reason"]), facts=row["reason_facts"] or {})
+    if row["expires_at"] <= now:
+        return Refused(Reason.INTENT_EXPIRED)
+    if row["device_state"] != "ACTIVE":
+        return Refused(Reason.DEVICE_NOT_ACTIVE)
+    return None
+
+
+def digest_of(row: Record) -> bytes:
+    """The SHA-256 of the canonical bytes, laid out anew from what stands in the row: whatever was
+    changed there since it was shown, no signature and no code fits any more."""
+    canonical = signing.transaction(
+        intent_id=row["id"],
+        kind=row["kind"],
+        holder_id=row["holder_id"],
+        device_id=row["device_id"],
+        money=_money(row),
+        payee=row["payee"],
+        text_en=row["text_en"],
+        text_km=row["text_km"],
+        nonce=row["nonce"],
+        expires_at=row["expires_at"],
+    )
+    return hashlib.sha256(canonical).digest()
+
+
+def _money(row: Record) -> Money | None:
+    if row["amount_minor"] is None:
+        return None
+    return Money(row["amount_minor"], Currency(row["currency"]))
+
+
+def _consumed(row: Record, work: Work) -> Consumed:
+    return Consumed(
+        intent_id=row["id"],
+        holder_id=row["holder_id"],
+        device_id=row["device_id"],
+        device_key=row["public_key"],
+        bank=row["bank"],
+        money=_money(row),
+        payee=row["payee"],
+        plan=row["plan"],
+        now=work.now,
+    )
+
+
+def _resolutions(
+    resolved: Sequence[tuple[IntentId, GroupAnswer]],
+) -> tuple[list[Any], ...]:
+    done = [answer if isinstance(answer, Done) else None for _, answer in resolved]
+    declined = [answer if isinstance(answer, Declined) else None for _, answer in resolved]
+    return (
+        [intent_id for intent_id, _ in resolved],
+        ["DECLINED" if answer is None else "DONE" for answer in done],
+        # the secret part is shown once and stays out of the table
+        [None if answer is None else answer.answer for answer in done],
+        [None if answer is None else answer.reason.value for answer in declined],
+        [None if answer is None else answer.facts for answer in declined],
+    )
+
+
+_LOCK: Final = """
+select i.id, i.bank, i.holder_id, i.device_id, i.kind, i.plan, i.text_en, i.text_km,
+       i.amount_minor, i.currency, i.payee, i.nonce, i.otp_needed, i.tries, i.state, i.answer,
+       i.reason, i.reason_facts, i.expires_at, d.public_key, d.state as device_state,
+       d.cooling_until
+from intents i join devices d on d.id = i.device_id
+where i.id = any($1) order by i.id for update of i
+"""
+
+_LOCK_DEVICES: Final = "select from devices where id = any($1) order by id for update"
+
+_MOVED: Final = """
+select device_id, currency, sum(amount_minor) as moved from intents
+where cooling and device_id = any($1) and created_at >= $2 and state = 'DONE'
+  and amount_minor is not null
+group by device_id, currency
+"""
+
+_TRIED: Final = """
+update intents as intent set tries = least(tries + wrong.times, 5)
+from unnest($1::uuid[], $2::integer[]) as wrong (id, times)
+where intent.id = wrong.id and intent.state = 'PENDING'
+"""
+
+_RESOLVE: Final = """
+update intents as intent
+set state = fresh.state, answer = fresh.answer, reason = fresh.reason,
+    reason_facts = fresh.reason_facts, resolved_at = $1
+from unnest($2::uuid[], $3::text[], $4::jsonb[], $5::text[], $6::jsonb[])
+    as fresh (id, state, answer, reason, reason_facts)
+where intent.id = fresh.id and intent.state = 'PENDING'
+"""
+
+
+# reading
+
+
+async def kind_of(work: Work, intent_id: IntentId, holder_id: HolderId) -> str:
+    """Which lane an intent belongs to. Refuses: NOT_FOUND."""
+    kind: str | None = await work.value(_KIND_OF, intent_id, holder_id)
+    if kind is None:
+        raise Refused(Reason.NOT_FOUND)
+    return kind
+
+
+async def seen(work: Work, intent_id: IntentId, holder_id: HolderId) -> dict[str, Any]:
+    """The intent as its holder may read it, with its answer or reason. Refuses: NOT_FOUND."""
+    row = await work.row(_SEEN, intent_id, holder_id)
+    if row is None:
+        raise Refused(Reason.NOT_FOUND)
+    state = row["state"]
+    if state == "PENDING" and row["expires_at"] <= work.now:
+        state = "EXPIRED"
+    shown = drafts.shown(
+        intent_id=row["id"],
+        kind=row["kind"],
+        state=state,
+        text_en=row["text_en"],
+        text_km=row["text_km"],
+        money=_money(row),
+        payee=row["payee"],
+        facts=row["facts"],
+        expires_at=row["expires_at"],
+    )
+    return {**shown, "answer": row["answer"], "reason": row["reason"]}
+
+
+async def subject_of(
+    work: Work, intent_id: IntentId, device_id: DeviceId, language: str
+) -> Subject:
+    """What a one-time password may be asked for: the device's own open intent that needs one.
+
+    Refuses: NOT_FOUND, INTENT_NOT_PENDING, INTENT_EXPIRED, ILLEGAL_TRANSITION (it needs none).
+    """
+    row = await work.row(_SUBJECT, intent_id, device_id)
+    if row is None:
+        raise Refused(Reason.NOT_FOUND)
+    if row["state"] != "PENDING":
+        raise Refused(Reason.INTENT_NOT_PENDING)
+    if row["expires_at"] <= work.now:
+        raise Refused(Reason.INTENT_EXPIRED)
+    if not row["otp_needed"]:
+        raise Refused(Reason.ILLEGAL_TRANSITION)
+    return Subject(
+        intent_id=intent_id,
+        holder_id=row["holder_id"],
+        device_id=device_id,
+        bank=row["bank"],
+        tx_hash=digest_of(row),
+        act=row["text_km"] if language == "km" else row["text_en"],
+        language=language,
+        expires_at=row["expires_at"],
+    )
+
+
+_KIND_OF: Final = "select kind from intents where id = $1 and holder_id = $2"
+
+_SEEN: Final = """
+select id, kind, state, text_en, text_km, amount_minor, currency, payee, facts, expires_at, answer,
+       reason
+from intents where id = $1 and holder_id = $2
+"""
+
+_SUBJECT: Final = """
+select id, bank, holder_id, device_id, kind, text_en, text_km, amount_minor, currency, payee,
+       nonce, otp_needed, state, expires_at
+from intents where id = $1 and device_id = $2
+"""

@@ -144,6 +144,7 @@ create table intents (
     state text not null default 'PENDING' check (state in ('PENDING', 'DONE', 'DECLINED')),
     answer jsonb,
     reason text,
+    reason_facts jsonb,
     created_at timestamptz not null,
     expires_at timestamptz not null,
     resolved_at timestamptz,
