@@ -23,9 +23,22 @@ from typing import Any
 from uuid import UUID
 
 from wallet.identifiers import AccountId, TransferId
+from wallet.ledger.transfer import (
+    Account,
+    Phase,
+    Posted,
+    Posting,
+    Row,
+    TransferKind,
+    decide_move,
+    decide_resolution,
+    same_content,
+)
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Reason
 from wallet.work import Work
+
+__all__ = ["Book", "Phase", "Posted", "Posting", "TransferKind", "due_holds", "open_book"]
 
 
 class Book:
