@@ -19,12 +19,13 @@ create table virtual_cards (
     smart_id_id uuid not null references smart_ids (id),
     state text not null check (state in (
         'REQUESTED', 'ISSUED_PENDING_CLAIM', 'ACTIVE', 'FROZEN', 'CLOSED', 'REVERSED', 'EXPIRED')),
-    substatus text not null check (substatus in (
+    substatus text check (substatus in (
         'LOST', 'COMPROMISED', 'DAMAGED', 'END_USER_REQUEST', 'ISSUER_REQUEST', 'NOT_ACTIVE',
-        'SUSPICIOUS_ACTIVITY', 'INTERNAL_REVIEW', 'EXPIRED', 'UNDELIVERABLE', 'OTHER', 'NONE')),
-    frozen_by text[] not null default '{}'
-        check (frozen_by <@ array['HOLDER', 'BANK', 'SMART_ID']),
-    kind text not null check (kind in ('OPEN', 'SINGLE_USE', 'MERCHANT_LOCKED')),
+        'SUSPICIOUS_ACTIVITY', 'INTERNAL_REVIEW', 'EXPIRED', 'UNDELIVERABLE', 'OTHER')),
+    -- the Smart ID's own freeze is read from smart_ids, where it cannot differ from itself
+    frozen_by text[] not null default '{}' check (frozen_by <@ array['HOLDER', 'BANK']),
+    kind text not null check (kind in ('open', 'single_use', 'merchant_locked')),
+    locked_merchant text,
     currency text not null check (currency in ('KHR', 'USD')),
     account_id bigint not null references accounts (id),
     label text not null check (char_length(label) <= 40),
@@ -32,10 +33,11 @@ create table virtual_cards (
     number_index bytea not null unique,
     last_four text not null check (last_four ~ '^[0-9]{4}$'),
     expires_on date not null,
-    channel text not null check (channel in ('APP', 'ATM')),
+    channel text not null check (channel in ('app', 'atm')),
     -- the reference on the slip is recomputed from the card's id; only its keyed hash stands here
     claim_index bytea,
     claim_expires_at timestamptz,
+    claim_failures integer not null default 0,
     terminal_name text,
     -- null: no limit of the card's own. Zero is a limit of zero.
     per_use_limit_minor bigint check (per_use_limit_minor >= 0),
@@ -44,10 +46,12 @@ create table virtual_cards (
     made_at timestamptz not null,
     changed_at timestamptz not null,
     check ((state = 'FROZEN') = (cardinality(frozen_by) > 0)),
-    check ((channel = 'ATM') = (claim_index is not null)),
-    check ((channel = 'ATM') = (claim_expires_at is not null)),
-    check ((channel = 'ATM') = (terminal_name is not null)),
-    check (channel = 'ATM' or state <> 'ISSUED_PENDING_CLAIM')
+    check ((channel = 'atm') = (claim_index is not null)),
+    check ((channel = 'atm') = (claim_expires_at is not null)),
+    check ((channel = 'atm') = (terminal_name is not null)),
+    check (channel = 'atm' or state <> 'ISSUED_PENDING_CLAIM'),
+    check ((state = 'ACTIVE') = (substatus is null)),
+    check (kind = 'merchant_locked' or locked_merchant is null)
 );
 create index virtual_cards_by_holder on virtual_cards (holder_id, id);
 create index virtual_cards_by_smart_id on virtual_cards (smart_id_id)
@@ -69,7 +73,7 @@ create table card_changes (
     act text not null,
     from_state text,
     to_state text not null,
-    substatus text not null,
+    substatus text,
     frozen_by text[] not null,
     cause text not null,
     actor_kind text not null,
@@ -94,11 +98,13 @@ create table atm_card_requests (
     asked bytea,
     card_id uuid unique references virtual_cards (id),
     declined text,
+    screen text,
     reversed_at timestamptz,
     reversal text check (reversal in ('CANCELLED', 'STAYS', 'NOTHING_TO_REVERSE')),
     at timestamptz not null,
     primary key (acquirer, terminal, rrn, stan, local_date),
     check (card_id is null or declined is null),
+    check ((declined is null) = (screen is null)),
     check ((reversed_at is null) = (reversal is null))
 );
 create unique index atm_card_requests_by_key on atm_card_requests (acquirer, idempotency_key)

@@ -1,0 +1,33 @@
+"""Virtual cards tied to the physical Smart ID: from the app or from an ATM.
+
+Promise: a card pays only while it is ACTIVE and its Smart ID is VALID and ACTIVE; at most five
+live cards a Smart ID; two years and never past the Smart ID. Numbers are sealed in the vault,
+check values stored nowhere, both shown only to the holder's phone. Every step of a card is in its
+history, in the audit and in its holder's feed.
+
+    states.py    the states as data, every decision      numbers.py  numbers, expiry, check value
+    rows.py      the tables: read, lock, write           claims.py   what a slip and a screen carry
+    create.py claim.py reveal.py control.py              the intent kinds, and freezing
+    atm.py       asked for, reversed, lapsed at an ATM   rules.py    what is configuration
+
+Tables owned: virtual_cards, card_changes, atm_card_requests. Who calls: intents, the mobile, ATM
+and support doors, authorisations, the worker.
+"""
+
+from wallet.access.intents import IntentKind
+from wallet.cards import claim, control, create, reveal
+from wallet.cards.rules import CardRules, Issuing
+
+__all__ = ["CardRules", "Issuing", "kinds"]
+
+
+def kinds(issuing: Issuing) -> tuple[IntentKind, ...]:
+    """Every intent kind of this room."""
+    return (
+        create.kind(issuing),
+        claim.kind(issuing),
+        reveal.kind(issuing),
+        control.unfreeze_kind(),
+        control.close_kind(),
+        control.unfreeze_smart_id_kind(),
+    )

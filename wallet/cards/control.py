@@ -1,0 +1,249 @@
+"""Freezing at once, and the signed acts that undo or end: card.unfreeze, card.close,
+smart_id.unfreeze.
+
+Promise: freezing is the safe side and needs no code; undoing it needs signature and one-time
+password. Freezing the Smart ID stops all its virtual cards in the same transaction, because they
+read its state; unfreezing brings back only those that nobody else froze. Salary lands either way.
+
+Owns no table. Who calls: doors (freezing); intents (through the kinds).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.cards import rows, wording
+from wallet.cards.create import actor_of
+from wallet.cards.rows import Change
+from wallet.cards.states import (
+    Card,
+    CardState,
+    Freezer,
+    Substatus,
+    decide,
+    decide_freeze,
+    decide_unfreeze,
+)
+from wallet.cards.wording import Sentence
+from wallet.identifiers import CardId, HolderId, SmartIdId
+from wallet.outcomes import Declined, Done, GroupAnswer, Outcome, Reason, Refused
+from wallet.registry import smart_ids
+from wallet.registry.states import Party
+from wallet.registry.states import decide_unfreeze as decide_smart_id_unfreeze
+from wallet.work import Work
+
+
+class WhichCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    card_id: CardId
+
+
+class CloseCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    card_id: CardId
+    reason: Literal["END_USER_REQUEST", "LOST", "COMPROMISED", "SUSPICIOUS_ACTIVITY", "OTHER"] = (
+        "END_USER_REQUEST"
+    )
+
+
+class UnfreezeSmartId(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nothing to say: it is the holder's own."""
+
+
+class _CardPlan(Struct, frozen=True, kw_only=True):
+    card_id: CardId
+    substatus: Substatus | None = None
+
+
+class _SmartIdPlan(Struct, frozen=True, kw_only=True):
+    smart_id_id: SmartIdId
+
+
+# the safe side
+
+
+async def freeze_card(
+    work: Work, card_id: CardId, *, holder_id: HolderId | None, by: Freezer = Freezer.HOLDER
+) -> Outcome:
+    """Stop one card. Frozen already is Done. `holder_id`: whose it must be; None for the bank.
+
+    Refuses: NOT_FOUND. Declines: CARD_NOT_ACTIVE.
+    """
+    card = (await rows.locked(work, [card_id])).get(card_id)
+    if card is None or holder_id not in (None, card.holder_id):
+        raise Refused(Reason.NOT_FOUND)
+    try:
+        after = decide_freeze(card, by, work.now)
+    except Refused as refused:
+        return Declined(reason=refused.reason, facts=refused.facts)
+    if after != card:
+        step = Change(act="card.freeze", cause=by.value.lower(), before=card, after=after)
+        await rows.change(work, [step])
+    return Done(answer={"card": after.view(work.now)})
+
+
+async def freeze_smart_id(work: Work, holder_id: HolderId, by: Party = Party.HOLDER) -> Outcome:
+    """Stop the holder's Smart ID and with it every virtual card of it; the identity stays valid.
+
+    Refuses: NOT_FOUND. Declines: SMART_ID_NOT_ACTIVE.
+    """
+    smart_id = await smart_ids.of_holder(work, holder_id)
+    if smart_id is None:
+        raise Refused(Reason.NOT_FOUND)
+    answer = (await smart_ids.freeze_payment(work, [smart_id.id], by=by))[0]
+    if isinstance(answer, Refused):
+        return Declined(reason=answer.reason, facts=answer.facts)
+    if isinstance(answer, Declined):
+        return answer
+    return Done(answer={"smart_id": answer.answer})
+
+
+async def expire_due(work: Work, limit: int) -> int:
+    """End up to `limit` cards of the Work's bank whose printed month is over; readers and
+    payments treat them as expired already. Answers how many.
+
+    Refuses: nothing.
+    """
+    due = await rows.due(work, limit)
+    changes = [
+        Change(
+            act="card.expiry",
+            cause="expired",
+            before=card,
+            after=replace(
+                decide(card, CardState.EXPIRED, Substatus.EXPIRED), frozen_by=frozenset()
+            ),
+        )
+        for card in due
+    ]
+    await rows.change(work, changes)
+    return len(changes)
+
+
+# the signed acts
+
+
+def unfreeze_kind() -> IntentKind:
+    return _card_kind("card.unfreeze", WhichCard, OtpPolicy.ALWAYS, wording.unfreeze, _unfrozen)
+
+
+def close_kind() -> IntentKind:
+    return _card_kind("card.close", CloseCard, OtpPolicy.NEVER, wording.close, _closed)
+
+
+def _unfrozen(card: Card, plan: _CardPlan, work: Work) -> Card:
+    return decide_unfreeze(card, Freezer.HOLDER, work.now)
+
+
+def _closed(card: Card, plan: _CardPlan, work: Work) -> Card:
+    """Refuses: CARD_NOT_ACTIVE when it is over already."""
+    if not card.live(work.now):
+        raise Refused(Reason.CARD_NOT_ACTIVE, state=card.standing(work.now).value)
+    closed = decide(card, CardState.CLOSED, plan.substatus or Substatus.END_USER_REQUEST)
+    return replace(closed, frozen_by=frozenset())
+
+
+def _card_kind(
+    name: str,
+    fields: type[Struct],
+    otp: OtpPolicy,
+    word: Callable[[Card], Sentence],
+    decided: Callable[[Card, _CardPlan, Work], Card],
+) -> IntentKind:
+    """A kind whose effect is one step of one card of the holder's own."""
+
+    async def prepare(work: Work, asked: Sequence[Asked]) -> Sequence[Prepared | Refused]:
+        cards = await rows.by_ids(work, [one.fields.card_id for one in asked])
+        return [_prepared(work, one, cards.get(one.fields.card_id)) for one in asked]
+
+    def _prepared(work: Work, one: Asked, card: Card | None) -> Prepared | Refused:
+        if card is None or card.holder_id != one.holder_id:
+            return Refused(Reason.NOT_FOUND)
+        reason = getattr(one.fields, "reason", None)
+        plan = _CardPlan(card_id=card.id, substatus=Substatus(reason) if reason else None)
+        try:
+            decided(card, plan, work)
+        except Refused as refused:
+            return refused
+        sentence = word(card)
+        return Prepared(
+            text_en=sentence.en,
+            text_km=sentence.km,
+            plan=msgspec.to_builtins(plan),
+            facts={"last_four": card.last_four},
+        )
+
+    async def authorise(work: Work, consumed: Sequence[Consumed]) -> Sequence[GroupAnswer]:
+        plans = [msgspec.convert(one.plan, _CardPlan) for one in consumed]
+        cards = await rows.locked(work, [plan.card_id for plan in plans])
+        changes: dict[CardId, Change] = {}
+        answers: list[GroupAnswer] = []
+        for one, plan in zip(consumed, plans, strict=True):
+            card = cards.get(plan.card_id)
+            if card is None or card.holder_id != one.holder_id:
+                answers.append(Refused(Reason.NOT_FOUND))
+                continue
+            try:
+                after = decided(card, plan, work)
+            except Refused as refused:
+                answers.append(Declined(reason=refused.reason, facts=refused.facts))
+                continue
+            if after != card:
+                before = changes[card.id].before if card.id in changes else card
+                changes[card.id] = Change(
+                    act=name, cause="holder", before=before, after=after, actor=actor_of(one)
+                )
+                cards[card.id] = after
+            answers.append(Done(answer={"card": after.view(work.now)}))
+        await rows.change(work, list(changes.values()))
+        return answers
+
+    return IntentKind(name=name, fields=fields, prepare=prepare, authorise=authorise, otp=otp)
+
+
+def unfreeze_smart_id_kind() -> IntentKind:
+    return IntentKind(
+        name="smart_id.unfreeze",
+        fields=UnfreezeSmartId,
+        prepare=_prepare_smart_id,
+        authorise=_authorise_smart_id,
+        otp=OtpPolicy.ALWAYS,
+    )
+
+
+async def _prepare_smart_id(work: Work, asked: Sequence[Asked]) -> Sequence[Prepared | Refused]:
+    """Refuses: NOT_FOUND, SMART_ID_NOT_ACTIVE, FORBIDDEN (the bank or support froze it)."""
+    held = await smart_ids.of_holders(work, [one.holder_id for one in asked])
+    answers: list[Prepared | Refused] = []
+    for one in asked:
+        smart_id = held.get(one.holder_id)
+        if smart_id is None:
+            answers.append(Refused(Reason.NOT_FOUND))
+            continue
+        try:
+            decide_smart_id_unfreeze(smart_id, Party.HOLDER)
+        except Refused as refused:
+            answers.append(refused)
+            continue
+        sentence = wording.unfreeze_smart_id(smart_id.last_four)
+        plan: dict[str, Any] = msgspec.to_builtins(_SmartIdPlan(smart_id_id=smart_id.id))
+        answers.append(Prepared(text_en=sentence.en, text_km=sentence.km, plan=plan))
+    return answers
+
+
+async def _authorise_smart_id(work: Work, consumed: Sequence[Consumed]) -> Sequence[GroupAnswer]:
+    """Declines: SMART_ID_NOT_ACTIVE, FORBIDDEN."""
+    ids = [msgspec.convert(one.plan, _SmartIdPlan).smart_id_id for one in consumed]
+    actors = [actor_of(one) for one in consumed]
+    answers = await smart_ids.unfreeze_payment(work, ids, by=Party.HOLDER, actors=actors)
+    return [_as_committed(answer) for answer in answers]
+
+
+def _as_committed(answer: GroupAnswer) -> GroupAnswer:
+    if isinstance(answer, Done):
+        return Done(answer={"smart_id": answer.answer})
+    if isinstance(answer, Refused):
+        return Declined(reason=answer.reason, facts=answer.facts)
+    return answer

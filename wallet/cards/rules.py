@@ -1,0 +1,54 @@
+"""What is configuration in issuing virtual cards, with the programme's defaults.
+
+Promise: every number here has a source in the facts; nothing here is decided in code elsewhere.
+Owns no table. Who calls: this package; runtime makes one with the vault and hands it round.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from msgspec import Struct
+
+from wallet.money import Currency, Money
+from wallet.vault import Vault
+
+
+class CardRules(Struct, frozen=True, kw_only=True):
+    """Count, price and life after ABA's virtual card, the nearest local model.
+
+    `fees`: what each card after the free ones costs, in the card's own currency, taken from the
+    wallet that funds it; empty means every card is free. USD 3 is ABA's, the riel amount its pair
+    at 4,000.
+    """
+
+    live_cards: int = 5
+    free_cards: int = 3
+    fees: Mapping[Currency, int] = {Currency.USD: 300, Currency.KHR: 12_000}
+    years_valid: int = 2
+    most_per_day: Mapping[Currency, int] = {Currency.USD: 500_000, Currency.KHR: 20_000_000}
+    most_uses_per_day: int = 30
+
+    claim_lifetime: timedelta = timedelta(minutes=10)
+    claim_link: str = "https://app.smartid.example/claim/"
+    claim_tries: int = 5
+    atm_requests_per_day: int = 10
+    serves_other_banks: bool = False
+    """Whether one bank's ATM may make a card for another bank's Smart ID. The only public word
+    is ACLEDA's, of its own cards, so: no, and the screen says which bank to go to."""
+
+    cvv_step: timedelta = timedelta(hours=1)
+    cvv_steps_either_side: int = 1
+    shown_for_s: int = 60
+    reveals_per_hour: int = 10
+
+    def fee(self, live_already: int, currency: Currency) -> Money | None:
+        """What the next card costs a holder with so many live ones."""
+        minor = self.fees.get(currency, 0) if live_already >= self.free_cards else 0
+        return Money(minor, currency) if minor else None
+
+
+class Issuing(Struct, frozen=True, kw_only=True):
+    """What issuing needs beside a Work: the vault and the rules."""
+
+    vault: Vault
+    rules: CardRules = CardRules()
