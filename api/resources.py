@@ -7,6 +7,7 @@ handlers (through the `resources` dependency).
 from dataclasses import dataclass, field
 from typing import Any
 
+from wallet.access.hashing import Hashing
 from wallet.clock import Clock
 from wallet.database import Database
 from wallet.teller import Teller
@@ -36,3 +37,4 @@ class Resources:
     vault: Vault
     throttle: Throttle
     policy: Policy = field(default_factory=Policy)
+    hashing: Hashing = field(default_factory=Hashing)

@@ -1,0 +1,177 @@
+"""The application frame: every door behind one set of rules.
+
+Promise: whatever goes wrong leaves as a problem document that tells nothing of the inside; bodies
+are bounded before they are read; every answer carries the security headers. Who calls: runtime.
+"""
+
+import logging
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, Request, Response, Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
+from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+from msgspec import inspect
+
+from api import description
+from api.health import health
+from api.problems import (
+    PROBLEM_TYPE,
+    STATUSES,
+    DeclinedProblem,
+    Problem,
+    problem_of,
+    problem_of_refusal,
+)
+from api.resources import Resources
+from api.security import idempotency_key, secured
+from api.wire import FieldsRefused, StrictRequest
+from wallet.access.sessions import Recognition
+from wallet.outcomes import Reason, Refused
+
+LARGEST_BODY: Final = 64 * 1024
+"""A route that takes more (a salary file) says so itself."""
+
+DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "console")
+
+_log: Final = logging.getLogger("smartid.api")
+
+_REASON_OF_STATUS: Final = {
+    401: Reason.UNAUTHENTICATED,
+    403: Reason.FORBIDDEN,
+    404: Reason.NOT_FOUND,
+    405: Reason.METHOD_NOT_ALLOWED,
+    413: Reason.TOO_LARGE,
+    429: Reason.RATE_LIMITED,
+    503: Reason.UNAVAILABLE,
+}
+
+
+def create_app(resources: Resources) -> Litestar:
+    """The whole API on these resources. Raises LooseBodyError for a door with a loose body."""
+    metrics = PrometheusConfig(app_name="smartid", prefix="smartid", group_path=True)
+    app = Litestar(
+        route_handlers=[
+            *_doors(),
+            health,
+            _Metrics,
+            description.docs,
+            description.start,
+            description.asset,
+        ],
+        dependencies={
+            "resources": Provide(_resources),
+            "idempotency_key": Provide(idempotency_key, sync_to_thread=False),
+        },
+        exception_handlers={
+            Refused: _refused,
+            DeclinedProblem: _declined,
+            HTTPException: _http_error,
+            Exception: _defect,
+        },
+        middleware=[metrics.middleware],
+        before_send=[secured],
+        request_class=StrictRequest,
+        request_max_body_size=LARGEST_BODY,
+        openapi_config=description.described(),
+        logging_config=None,
+        pdb_on_exception=False,
+        debug=False,
+    )
+    app.state.resources = resources
+    app.state.recognition = Recognition(resources.works)
+    refuse_loose_bodies(app)
+    return app
+
+
+class LooseBodyError(TypeError):
+    """A request body would silently drop fields it does not know."""
+
+
+def refuse_loose_bodies(app: Litestar) -> None:
+    """Start-up check: every Struct in every request body forbids unknown fields."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            field = handler.parsed_data_field if isinstance(handler, HTTPRouteHandler) else None
+            if field is not None:
+                for loose in _loose(inspect.type_info(field.annotation)):
+                    raise LooseBodyError(f"{handler.handler_name}: {loose.__name__}")
+
+
+def _loose(info: inspect.Type) -> Sequence[type]:
+    found: list[type] = []
+    if isinstance(info, inspect.StructType):
+        if not info.forbid_unknown_fields:
+            found.append(info.cls)
+        for field in info.fields:
+            found.extend(_loose(field.type))
+    elif isinstance(info, inspect.UnionType):
+        for member in info.types:
+            found.extend(_loose(member))
+    elif isinstance(info, inspect.CollectionType):
+        found.extend(_loose(info.item_type))
+    elif isinstance(info, inspect.DictType):
+        found.extend(_loose(info.value_type))
+    return found
+
+
+class _Metrics(PrometheusController):
+    include_in_schema = False
+
+
+def _doors() -> list[Router]:
+    """The router of every door there is."""
+    found = [find_spec(f"api.{name}") for name in DOORS]
+    return [import_module(spec.name).router for spec in found if spec and spec.origin]
+
+
+async def _resources(request: Request[Any, Any, Any]) -> Resources:
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+def _refused(_: Request[Any, Any, Any], refused: Refused) -> Response[Problem]:
+    problem = problem_of_refusal(refused)
+    if isinstance(refused, FieldsRefused):
+        problem = msgspec.structs.replace(problem, fields=refused.fields)
+    return rendered(problem)
+
+
+def _declined(_: Request[Any, Any, Any], out: DeclinedProblem) -> Response[Problem]:
+    return rendered(problem_of(out.declined.reason, out.declined.facts, declined=True))
+
+
+def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """What the framework itself refuses: no such address, method, parameter or size."""
+    if isinstance(error, ValidationException):
+        return rendered(problem_of(Reason.INVALID_REQUEST, fields=_fields(error)))
+    if error.status_code >= 500:
+        return _defect(request, error)
+    return rendered(problem_of(_REASON_OF_STATUS.get(error.status_code, Reason.INVALID_REQUEST)))
+
+
+def _defect(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """A fault of ours: the log gets where, by kind and place; the caller gets no detail."""
+    _log.error("%s %s failed", request.method, request.scope.get("path_template"), exc_info=error)
+    return rendered(problem_of(Reason.INTERNAL))
+
+
+def _fields(error: ValidationException) -> dict[str, str]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    told = {str(one.get("key", "request")): str(one.get("message", "")) for one in extra}
+    return told or {"request": error.detail}
+
+
+def rendered(problem: Problem) -> Response[Problem]:
+    """The problem as an answer, with the headers that belong to it."""
+    headers: dict[str, str] = {}
+    if problem.retry_after_s is not None:
+        headers["retry-after"] = str(problem.retry_after_s)
+    if problem.status == STATUSES[Reason.UNAUTHENTICATED]:
+        headers["www-authenticate"] = "Bearer"
+    return Response(problem, status_code=problem.status, media_type=PROBLEM_TYPE, headers=headers)

@@ -1,0 +1,31 @@
+"""Who is calling: guards that name the caller, closed by default.
+
+Promise: behind a door every handler is guarded; only one that says `opt=ANONYMOUS` is open. A
+handler asks for `caller` and gets who the guard named: `HolderCaller`, `StaffCaller` or
+`AtmCaller`, all with an `actor`. Who calls: the packages of the doors, the application frame.
+"""
+
+from api.security.callers import (
+    ANONYMOUS,
+    HolderCaller,
+    StaffCaller,
+    holder_door,
+    idempotency_key,
+    staff_door,
+    with_role,
+)
+from api.security.headers import secured
+from api.security.signatures import AtmCaller, atm_door
+
+__all__ = [
+    "ANONYMOUS",
+    "AtmCaller",
+    "HolderCaller",
+    "StaffCaller",
+    "atm_door",
+    "holder_door",
+    "idempotency_key",
+    "secured",
+    "staff_door",
+    "with_role",
+]
