@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from wallet import khqr
 from wallet.khqr import Fault, Khqr
-from wallet.money import Money
+from wallet.money import Currency, Money
 from wallet.outcomes import Reason, Refused
 
 
@@ -27,9 +27,8 @@ class Decoded(Struct, frozen=True, kw_only=True):
     payee_city: str
     payee_account: str
     name_source: str
-    currency: str
-    amount: str | None
-    amount_minor: int | None
+    currency: Currency
+    amount: Money | None
     expires_at: datetime | None
     bill: str | None
     store: str | None
@@ -61,9 +60,8 @@ def decode(text: str, now: datetime) -> Decoded:
         payee_city=khqr.shown(code.city),
         payee_account=account_shown(code),
         name_source="code",
-        currency=code.currency.value,
-        amount=None if code.amount is None else code.amount.decimal(),
-        amount_minor=code.amount_minor,
+        currency=code.currency,
+        amount=code.amount,
         expires_at=None if expires is None else moment(expires),
         bill=_shown(code.bill),
         store=_shown(code.store),
