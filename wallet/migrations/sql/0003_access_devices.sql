@@ -22,6 +22,7 @@ create table pairings (
     check ((holder_id is null) = (state = 'WAITING')),
     check ((confirmed_at is not null) = (state in ('CONFIRMED', 'COMPLETED')))
 );
+create index pairings_waiting on pairings (expires_at) where state = 'WAITING';
 create unique index pairings_by_code on pairings (code_index) where state = 'WAITING';
 select smartid_table('pairings');
 
