@@ -15,6 +15,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 
 from api.resources import Resources
+from api.security.staff_sessions import session_routes
 from wallet.access import staff
 from wallet.access.sessions import HolderSession, Recognition
 from wallet.access.staff import Member, Role, StaffKind
@@ -48,7 +49,8 @@ def holder_door(path: str, handlers: Sequence[Any]) -> Router:
 
 
 def staff_door(kind: StaffKind, path: str, handlers: Sequence[Any]) -> Router:
-    """A router for one kind of staff: `caller: StaffCaller` by the token of their session."""
+    """A router for one kind of staff, signing in and out included: `caller: StaffCaller` by the
+    token of their session."""
 
     async def name(connection: Connection, handler: BaseRouteHandler) -> None:
         if not handler.opt.get("anonymous"):
@@ -57,7 +59,7 @@ def staff_door(kind: StaffKind, path: str, handlers: Sequence[Any]) -> Router:
 
     return Router(
         path,
-        route_handlers=handlers,
+        route_handlers=[*session_routes(kind), *handlers],
         guards=[name],
         dependencies={"caller": Provide(_member)},
         security=[{"staff": []}],

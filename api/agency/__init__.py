@@ -1,0 +1,11 @@
+"""The door of agency officers: payroll, applications of their own agency."""
+
+from typing import Any, Final
+
+from api.security import staff_door
+from wallet.access.staff import StaffKind
+
+HANDLERS: Final[list[Any]] = []
+"""Beside signing in and out, which every staff door has."""
+
+router = staff_door(StaffKind.AGENCY_OFFICER, "/v1/agency", HANDLERS)

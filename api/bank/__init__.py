@@ -1,0 +1,11 @@
+"""The door of bank clerks: pairing at the branch, the funnel, freezing."""
+
+from typing import Any, Final
+
+from api.security import staff_door
+from wallet.access.staff import StaffKind
+
+HANDLERS: Final[list[Any]] = []
+"""Beside signing in and out, which every staff door has."""
+
+router = staff_door(StaffKind.BANK_CLERK, "/v1/bank", HANDLERS)
