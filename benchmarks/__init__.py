@@ -1,0 +1,1 @@
+"""Measurements: every figure a ratio within one run, printed with the machine's facts."""

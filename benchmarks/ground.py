@@ -1,0 +1,57 @@
+"""What every measurement stands on: a server of its own, and the machine's facts in print."""
+
+import os
+import platform
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+from runtime.embedded import Embedded
+from wallet import migrations
+from wallet.clock import SystemClock
+from wallet.database import Database
+from wallet.work import Works
+
+MIB = 1024 * 1024
+
+
+@asynccontextmanager
+async def ground() -> AsyncIterator[SimpleNamespace]:
+    """An embedded PostgreSQL and Redis in a fresh folder, migrated, with Works on them."""
+    with (
+        tempfile.TemporaryDirectory(prefix="smartid-bench-") as folder,
+        Embedded.open(Path(folder) / "data") as servers,
+    ):
+        await migrations.upgrade(servers.database_url)
+        database = await Database.connect(
+            servers.database_url, largest=20, statement_timeout_s=120, lock_timeout_s=30
+        )
+        try:
+            await print_facts(database)
+            yield SimpleNamespace(
+                folder=Path(folder),
+                servers=servers,
+                database=database,
+                works=Works(database, SystemClock()),
+            )
+        finally:
+            await database.close()
+
+
+async def print_facts(database: Database) -> None:
+    """One line: cores, memory, Python, PostgreSQL, and the settings that make commits durable."""
+    rows = await database.rows(
+        "select name, setting from pg_settings where name in "
+        "('fsync', 'synchronous_commit', 'full_page_writes', 'server_version')"
+    )
+    settings = {row["name"]: row["setting"] for row in rows}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MIB
+    print(
+        f"machine: {os.cpu_count()} cores, {memory} MiB, Python {platform.python_version()}, "
+        f"PostgreSQL {settings['server_version']}, fsync={settings['fsync']}, "
+        f"synchronous_commit={settings['synchronous_commit']}, "
+        f"full_page_writes={settings['full_page_writes']}",
+        flush=True,
+    )
