@@ -21,6 +21,8 @@ from wallet.work import SYSTEM, Work, Works
 ISSUED_ON = date(2025, 1, 6)
 """A year before the tests' first moment."""
 
+MCS = AgencyId("MCS")
+
 _places = itertools.count(10_000)
 
 
@@ -115,7 +117,7 @@ async def people(
 ) -> list[WorldHolder]:
     """`count` people of one bank and agency, in one Work."""
     await establish(works, agency)
-    newcomers = [_newcomer(BankId(bank), AgencyId(agency), language) for _ in range(count)]
+    newcomers = [newcomer(BankId(bank), AgencyId(agency), language) for _ in range(count)]
 
     async def act(work: Work) -> list[WorldHolder]:
         await enrolment.bulk_enrol(work, vault or _Unopenable(), newcomers)
@@ -168,7 +170,8 @@ async def _pay_in(work: Work, amounts: Sequence[tuple[AccountId, Money]]) -> lis
     return [posting.id for posting in postings]
 
 
-def _newcomer(bank: BankId, agency: AgencyId, language: str | None) -> Newcomer:
+def newcomer(bank: BankId, agency: AgencyId = MCS, language: str | None = None) -> Newcomer:
+    """Somebody who can be enrolled and is not yet."""
     place = next(_places)
     invented = cambodia.person(place, agency, has_card=True)
     return Newcomer(
