@@ -1,0 +1,14 @@
+"""The phones' door: `/v1/mobile`. Each module brings its `HANDLERS`; here they become one router.
+
+Promise: every handler is behind a holder's session unless it says otherwise itself.
+Who calls: the application frame.
+"""
+
+from typing import Final
+
+from litestar import Router
+
+from api.mobile import qr
+from api.security import holder_door
+
+router: Final[Router] = holder_door("/v1/mobile", [*qr.HANDLERS])
