@@ -270,12 +270,14 @@ async def _decline(work: Work, request: AtmCardRequest, no: _No) -> Declined:
 # asking
 
 
-async def status(work: Work, acquirer: BankId, idempotency_key: str) -> dict[str, Any]:
-    """How a request stands now, for the host that sent it. Bank None Works see every issuer.
+async def status(
+    work: Work, acquirer: BankId, terminal: str, idempotency_key: str
+) -> dict[str, Any]:
+    """How a request stands now, for the terminal's host that sent it. Bank None Works see every issuer.
 
     Refuses: NOT_FOUND.
     """
-    row = await atm_rows.by_idempotency_key(work, acquirer, idempotency_key)
+    row = await atm_rows.by_idempotency_key(work, acquirer, terminal, idempotency_key)
     if row is None:
         raise Refused(Reason.NOT_FOUND)
     card = await rows.by_id(work, row.card_id) if row.card_id else None

@@ -145,13 +145,15 @@ update atm_card_requests set reversal = $6, reversed_at = $7
 """
 
 
-async def by_idempotency_key(work: Work, acquirer: BankId, idempotency_key: str) -> Row | None:
-    return await work.struct(Row, _STATUS, acquirer, idempotency_key)
+async def by_idempotency_key(
+    work: Work, acquirer: BankId, terminal: str, idempotency_key: str
+) -> Row | None:
+    return await work.struct(Row, _STATUS, acquirer, terminal, idempotency_key)
 
 
 _STATUS: Final = """
 select asked, card_id, declined, screen, reversal from atm_card_requests
- where acquirer = $1 and idempotency_key = $2
+ where acquirer = $1 and terminal = $2 and idempotency_key = $3
 """
 
 

@@ -7,7 +7,7 @@ Owns no table. Who calls: this package; runtime makes one with the vault and han
 from collections.abc import Mapping
 from datetime import timedelta
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from wallet.money import Currency, Money
 from wallet.vault import Vault
@@ -23,9 +23,13 @@ class CardRules(Struct, frozen=True, kw_only=True):
 
     live_cards: int = 5
     free_cards: int = 3
-    fees: Mapping[Currency, int] = {Currency.USD: 300, Currency.KHR: 12_000}
+    fees: Mapping[Currency, int] = field(
+        default_factory=lambda: {Currency.USD: 300, Currency.KHR: 12_000}
+    )
     years_valid: int = 2
-    most_per_day: Mapping[Currency, int] = {Currency.USD: 500_000, Currency.KHR: 20_000_000}
+    most_per_day: Mapping[Currency, int] = field(
+        default_factory=lambda: {Currency.USD: 500_000, Currency.KHR: 20_000_000}
+    )
     most_uses_per_day: int = 30
 
     claim_lifetime: timedelta = timedelta(minutes=10)
@@ -51,4 +55,4 @@ class Issuing(Struct, frozen=True, kw_only=True):
     """What issuing needs beside a Work: the vault and the rules."""
 
     vault: Vault
-    rules: CardRules = CardRules()
+    rules: CardRules = field(default_factory=CardRules)

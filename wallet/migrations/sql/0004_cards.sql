@@ -107,7 +107,8 @@ create table atm_card_requests (
     check ((declined is null) = (screen is null)),
     check ((reversed_at is null) = (reversal is null))
 );
-create unique index atm_card_requests_by_key on atm_card_requests (acquirer, idempotency_key)
+create unique index atm_card_requests_by_key
+    on atm_card_requests (acquirer, terminal, idempotency_key)
     where idempotency_key is not null;
 create index atm_card_requests_by_smart_id on atm_card_requests (smart_id_id, at)
     where smart_id_id is not null;
