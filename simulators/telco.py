@@ -131,7 +131,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Telco(Server):
-    """The aggregator's server over its books."""
+    """The aggregator's server over its books.
+
+    `now` and `tick_s=None` put time in a test's hand: then nothing is due before `tick()`.
+    """
 
     def __init__(
         self,
@@ -142,12 +145,14 @@ class Telco(Server):
         now: Callable[[], float] = time.time,
         ported: dict[str, str] | None = None,
         callback_secret: str = CALLBACK_SECRET,
+        tick_s: float | None = TICK_S,
     ) -> None:
         self.books = books
         self.ported = dict(ported or {})
         self._pace = pace or Pace()
         self._now = now
         self._secret = callback_secret.encode()
+        self._tick_s = tick_s
         self._ticker: asyncio.Task[None] | None = None
         self._http = httpx.AsyncClient(timeout=CALLBACK_TIMEOUT_S, trust_env=False)
         super().__init__(
@@ -163,7 +168,8 @@ class Telco(Server):
 
     async def start(self) -> None:
         await super().start()
-        self._ticker = asyncio.create_task(self._tick_on())
+        if self._tick_s is not None:
+            self._ticker = asyncio.create_task(self._tick_on(self._tick_s))
 
     async def stop(self) -> None:
         if self._ticker is not None:
@@ -179,10 +185,10 @@ class Telco(Server):
         for callback in self.books.take_callbacks(self._now()):
             await self._tell(callback)
 
-    async def _tick_on(self) -> None:
+    async def _tick_on(self, pause_s: float) -> None:
         while True:
             await self.tick()
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(pause_s)
 
     async def _lookup(self, call: Call) -> Answer:
         owner = self._owner(call.parts["number"])
@@ -243,9 +249,10 @@ class Telco(Server):
                 life=life,
                 callbacks=_callbacks(behaviour.callbacks, life, order.callback_url),
             )
-        if behaviour.callbacks is Callbacks.BEFORE_ANSWER:
-            await self.tick()
         self.books.advance(now)
+        if behaviour.callbacks is Callbacks.BEFORE_ANSWER:
+            for callback in self.books.take_callbacks(now, order.external_id):
+                await self._tell(callback)
         recorded = self.books.find(order.external_id)
         if behaviour.reply is Reply.SILENCE or recorded is None:
             return Silence()

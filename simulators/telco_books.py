@@ -125,11 +125,11 @@ class Books:
                     self._kept.execute("update deliveries set taken_back = 1 where ref = ?", (ref,))
                     self._kept.execute(_RETURN_FLOAT, (ref,))
 
-    def take_callbacks(self, now: float) -> list[Callback]:
-        """The callbacks due by `now`, marked as sent: each is taken once."""
+    def take_callbacks(self, now: float, ref: str | None = None) -> list[Callback]:
+        """The callbacks due by `now` (of one reference, or all), marked as sent: taken once."""
         self._kept.execute("begin immediate")
         with self._kept:
-            rows = self._kept.execute(_DUE_CALLBACKS, (now,)).fetchall()
+            rows = self._kept.execute(_DUE_CALLBACKS, {"now": now, "ref": ref}).fetchall()
             self._kept.executemany(
                 "update callbacks set sent = 1 where id = ?", [(row[0],) for row in rows]
             )
@@ -228,7 +228,7 @@ select ref, amount_minor from transactions where ref = ?
 """
 _DUE_CALLBACKS = """
 select id, ref, url, status, due_at, forged from callbacks
-where sent = 0 and due_at <= ? order by due_at, id
+where sent = 0 and due_at <= :now and (:ref is null or ref = :ref) order by due_at, id
 """
 _FIND = """
 select t.id, t.ref, t.number, t.product, t.amount_minor, s.status

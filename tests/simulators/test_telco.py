@@ -78,7 +78,8 @@ class Buyer:
 @pytest.fixture
 async def buyer() -> AsyncIterator[Buyer]:
     clock = HandClock()
-    async with Telco(Books(), pace=PACE, now=clock) as telco, Buyer(telco, clock) as buyer:
+    telco = Telco(Books(), pace=PACE, now=clock, tick_s=None)
+    async with telco, Buyer(telco, clock) as buyer:
         yield buyer
 
 

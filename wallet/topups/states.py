@@ -62,7 +62,7 @@ class Patience(Struct, frozen=True, kw_only=True):
     grace_s: float = 60.0
     sending_s: float = 10.0
     give_up_s: float = 20 * 3600.0
-    pauses_s: tuple[float, ...] = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+    pauses_s: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 120.0, 300.0)
     rechecks_s: tuple[float, ...] = (900.0, 86_400.0)
 
     def __post_init__(self) -> None:
