@@ -9,10 +9,16 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
+from notifications.channels.sms import HttpSms
 from notifications.delivery import deliver_next
-from notifications.live import Wake
+from notifications.live import Wake, waker
+from runtime.handlers import Handler, handlers, rounds
+from runtime.operators import HttpOperators
+from runtime.resources import open_resources
+from runtime.settings import Settings
 from wallet import jobs
 from wallet.clock import Clock
 from wallet.database import CONNECTION_LOST, Database
@@ -20,9 +26,9 @@ from wallet.identifiers import BankId
 from wallet.jobs import Again, Job
 from wallet.ledger.expiry import release_due
 from wallet.outcomes import Refused
-from wallet.work import Works
-
-Handler = Callable[[Job], Awaitable[None]]
+from wallet.registry import banks
+from wallet.topups import Patience
+from wallet.work import WORKER, Work, Works
 
 TOGETHER: Final = 16
 """Jobs one process does at the same time."""
@@ -33,6 +39,39 @@ ROUNDS_EVERY_S: Final = 5.0
 RENEW_EVERY_S: Final = jobs.LEASE_S / 3
 
 _log = logging.getLogger("smartid.worker")
+
+
+STATEMENT_TIMEOUT_S: Final = 60.0
+"""Longer than at the doors: a salary file's totals are counted in one statement."""
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set. Refuses: as `open_resources`."""
+    operators = HttpOperators(settings.operator_url) if settings.operator_url else None
+    sms = HttpSms(settings.sms_url) if settings.sms_url else None
+    async with open_resources(settings, statement_timeout_s=STATEMENT_TIMEOUT_S) as resources:
+
+        async def every_bank() -> list[BankId]:
+            async def query(work: Work) -> list[BankId]:
+                return [bank.id for bank in await banks.every(work)]
+
+            return await resources.works.read(WORKER, None, query)
+
+        worker = Worker(
+            database=resources.database,
+            works=resources.works,
+            clock=resources.clock,
+            wake=waker(resources.redis),
+            handlers=handlers(resources, operators, sms, Patience()),
+            banks=every_bank,
+            rounds=partial(rounds, resources),
+        )
+        try:
+            await worker.run(stop)
+        finally:
+            for partner in (operators, sms):
+                if partner is not None:
+                    await partner.close()
 
 
 class JobRunner:

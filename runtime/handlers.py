@@ -1,0 +1,104 @@
+"""Which act does which durable job: the one table of the worker.
+
+Promise: a job whose partner is not configured waits, it is not lost. Called by runtime.worker.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from api.resources import Resources
+from runtime.operators import HttpOperators
+from wallet import topups
+from wallet.access import challenges
+from wallet.access.challenges import SmsPort
+from wallet.cards import control, undo
+from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
+from wallet.jobs import Again, Job
+from wallet.registry import holders
+from wallet.salary import runs
+from wallet.salary.check import check
+from wallet.salary.pay import pay
+from wallet.work import WORKER, Work
+
+Handler = Callable[[Job], Awaitable[None]]
+
+EXPIRE_TOGETHER: Final = 200
+CONFIGURE_PAUSE_S: Final = 60.0
+
+
+def handlers(
+    resources: Resources,
+    operators: HttpOperators | None,
+    sms: SmsPort | None,
+    patience: topups.Patience,
+) -> dict[str, Handler]:
+    """Every job's name and what does it."""
+    desk = None
+    if operators is not None:
+        desk = topups.Desk(
+            works=resources.works,
+            teller=resources.teller,
+            operators=operators,
+            patience=patience,
+        )
+    return {
+        runs.CHECK_JOB: partial(_check_salary, resources),
+        runs.PAY_JOB: partial(_pay_salary, resources),
+        "topup.submit": partial(_topup, desk, topups.submit),
+        "topup.lookup": partial(_topup, desk, topups.lookup),
+        "topup.recheck": partial(_topup, desk, topups.recheck),
+        challenges.SEND: partial(_send_code, resources, sms),
+        undo.JOB: partial(_lapse_claim, resources),
+    }
+
+
+async def rounds(resources: Resources, bank: BankId) -> None:
+    """What may have been left lying in one bank: idle top-ups, cards whose month is over."""
+    await topups.resume(resources.works, bank)
+
+    async def expire(work: Work) -> int:
+        return await control.expire_due(work, EXPIRE_TOGETHER)
+
+    while await resources.works.perform(WORKER, bank, expire):
+        pass
+
+
+async def _check_salary(resources: Resources, job: Job) -> None:
+    await check(resources.works, SalaryRunId(UUID(job.payload["run_id"])))
+
+
+async def _pay_salary(resources: Resources, job: Job) -> None:
+    run_id = SalaryRunId(UUID(job.payload["run_id"]))
+    await pay(resources.works, resources.teller, run_id, BankId(job.payload["bank"]))
+
+
+async def _topup(
+    desk: topups.Desk | None,
+    act: Callable[[topups.Desk, BankId, TopupId], Awaitable[Any]],
+    job: Job,
+) -> None:
+    if desk is None:
+        raise Again(CONFIGURE_PAUSE_S)
+    await act(desk, BankId(job.payload["bank"]), TopupId(UUID(job.payload["topup_id"])))
+
+
+async def _send_code(resources: Resources, sms: SmsPort | None, job: Job) -> None:
+    if sms is None:
+        raise Again(CONFIGURE_PAUSE_S)
+
+    async def phone_of(work: Work, holder_id: HolderId) -> Secret[str] | None:
+        return await holders.phone(work, resources.vault, holder_id)
+
+    await challenges.send(resources.works, resources.vault, sms, phone_of, WORKER, job.payload)
+
+
+async def _lapse_claim(resources: Resources, job: Job) -> None:
+    card_id = CardId(UUID(job.payload["card_id"]))
+
+    async def lapse(work: Work) -> bool:
+        return await undo.lapse(work, card_id)
+
+    if not await resources.works.perform(WORKER, BankId(job.payload["bank"]), lapse):
+        raise Again(1.0)

@@ -1,0 +1,81 @@
+"""Opens what one process works with, by its settings, and closes it again.
+
+Promise: unsafe servers are refused before anything is served; Redis may be away at start (codes
+answer 503 until it is back), PostgreSQL may not. Called by runtime.asgi, runtime.worker, the cli.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from api.resources import Policy, Resources
+from runtime.redis_safety import refuse_unsafe_redis
+from runtime.settings import Settings
+from wallet.clock import SystemClock
+from wallet.database import Database
+from wallet.teller import Teller
+from wallet.throttle import Throttle
+from wallet.vault import Vault
+from wallet.vault.keystore import FileKeyStore
+from wallet.work import Works
+
+CONNECTIONS: Final = 16
+REDIS_TIMEOUT_S: Final = 0.3
+REDIS_CONNECTIONS: Final = 64
+
+_log = logging.getLogger("smartid.resources")
+
+
+def open_redis(url: str) -> "Redis":
+    """A client that fails fast and never runs a script twice by itself."""
+    return Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        max_connections=REDIS_CONNECTIONS,
+    )
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings, *, statement_timeout_s: float = 5.0, grouping: bool = True
+) -> AsyncIterator[Resources]:
+    """The resources of one process. `grouping=False` commits one by one, for benchmarks.
+
+    Refuses: UnsafeServerError, UnsafeRedisError, KeyStoreError.
+    """
+    if settings.database_url is None or settings.redis_url is None:
+        raise AssertionError("servers of our own are started before their resources are opened")
+    redis = open_redis(settings.redis_url)
+    database = await Database.connect(
+        settings.database_url, largest=CONNECTIONS, statement_timeout_s=statement_timeout_s
+    )
+    clock = SystemClock()
+    works = Works(database, clock)
+    teller = Teller(works, grouping=grouping)
+    try:
+        try:
+            await refuse_unsafe_redis(redis, must_append=False)
+        except (RedisError, OSError) as away:
+            _log.warning("Redis is away (%s); one-time codes wait for it", type(away).__name__)
+        yield Resources(
+            database=database,
+            redis=redis,
+            works=works,
+            teller=teller,
+            clock=clock,
+            vault=Vault(FileKeyStore.open_or_create(settings.key_file)),
+            throttle=Throttle(redis),
+            policy=Policy(claim_ttl_s=settings.claim_ttl_s, host=settings.public_host),
+        )
+    finally:
+        await teller.close()
+        await database.close()
+        await redis.aclose()
