@@ -22,7 +22,7 @@ from wallet.database import Database
 from wallet.teller import Teller
 from wallet.throttle import Throttle
 from wallet.vault import Vault
-from wallet.vault.keystore import FileKeyStore
+from wallet.vault.keystore import SoftwareKeyStore
 from wallet.work import Works
 
 CONNECTIONS: Final = 16
@@ -71,7 +71,7 @@ async def open_resources(
             works=works,
             teller=teller,
             clock=clock,
-            vault=Vault(FileKeyStore.open_or_create(settings.key_file)),
+            vault=Vault(SoftwareKeyStore.open_or_create(settings.key_file)),
             throttle=Throttle(redis),
             policy=Policy(claim_ttl_s=settings.claim_ttl_s, host=settings.public_host),
         )

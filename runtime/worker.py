@@ -12,6 +12,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+import httpx
+
 from notifications.channels.sms import HttpSms
 from notifications.delivery import deliver_next
 from notifications.live import Wake, waker
@@ -48,7 +50,8 @@ STATEMENT_TIMEOUT_S: Final = 60.0
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Refuses: as `open_resources`."""
     operators = HttpOperators(settings.operator_url) if settings.operator_url else None
-    sms = HttpSms(settings.sms_url) if settings.sms_url else None
+    client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+    sms = HttpSms(client, settings.sms_url) if settings.sms_url else None
     async with open_resources(settings, statement_timeout_s=STATEMENT_TIMEOUT_S) as resources:
 
         async def every_bank() -> list[BankId]:
@@ -69,9 +72,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         try:
             await worker.run(stop)
         finally:
-            for partner in (operators, sms):
-                if partner is not None:
-                    await partner.close()
+            await client.aclose()
+            if operators is not None:
+                await operators.close()
 
 
 class JobRunner:
