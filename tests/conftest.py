@@ -49,7 +49,7 @@ def template_database(servers: Embedded) -> str:
         admin = await asyncpg.connect(servers.database_url)
         await admin.execute(f'create database "{name}"')
         await admin.close()
-        await migrations.upgrade(_url_of(servers, name))
+        await migrations.upgrade(url_of(servers, name))
 
     asyncio.run(make())
     return name
@@ -61,7 +61,7 @@ async def database_url(servers: Embedded, template_database: str) -> AsyncIterat
     admin = await asyncpg.connect(servers.database_url)
     await admin.execute(f'create database "{name}" template "{template_database}"')
     try:
-        yield _url_of(servers, name)
+        yield url_of(servers, name)
     finally:
         await admin.execute(f'drop database "{name}" with (force)')
         await admin.close()
@@ -108,6 +108,6 @@ def vault(tmp_path: Path) -> Vault:
     return Vault(SoftwareKeyStore.open_or_create(tmp_path / "master.key"))
 
 
-def _url_of(servers: Embedded, database_name: str) -> str:
+def url_of(servers: Embedded, database_name: str) -> str:
     base, _, _ = servers.database_url.rpartition("/")
     return f"{base}/{database_name}"
