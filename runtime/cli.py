@@ -1,0 +1,191 @@
+"""The `smartid` command.
+
+Promise: a refusal is one plain line that says what to do, with exit status 78 for settings and
+servers, 1 for books that are not right or a story that failed. Nothing is imported before it is
+needed, so that `smartid --help` answers at once.
+"""
+
+import asyncio
+import enum
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from msgspec.structs import replace
+
+from runtime import settings as reading
+from runtime.children import CannotStart
+from runtime.settings import Settings, SettingsError
+
+app = typer.Typer(
+    name="smartid",
+    help="One card: staff identity and bank card. The wallet's backend.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a trace with local variables could show a secret
+)
+
+
+class RoleName(enum.StrEnum):
+    ALL = "all"
+    API = "api"
+    WORKER = "worker"
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of data and keys; else SMARTID_DATA, else .smartid")
+    ] = None,
+) -> None:
+    context.obj = reading.read(data)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    role: Annotated[RoleName, typer.Option(help="Which part of the program")] = RoleName.ALL,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; else SMARTID_HOST")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port; else SMARTID_PORT, else 8420")] = None,
+) -> None:
+    """Serve until told to stop: the API and the worker, or one of them."""
+    settings: Settings = context.obj
+    settings = replace(settings, host=host or settings.host, port=port or settings.port)
+    if role is RoleName.ALL:
+        _serve_all(settings)
+        return
+    from runtime.supervisor import own_servers
+
+    with own_servers(settings) as (complete, _):
+        _serve_api(complete) if role is RoleName.API else _serve_worker(complete)
+
+
+@app.command()
+def migrate(context: typer.Context) -> None:
+    """Bring the database to the newest tables. Safe to run again."""
+    from runtime.supervisor import own_servers
+    from wallet import migrations
+
+    with own_servers(context.obj) as (complete, _):
+        asyncio.run(migrations.upgrade(complete.database_url or ""))
+    print("the tables are the newest")
+
+
+@app.command()
+def seed(context: typer.Context) -> None:
+    """Fill the database with the programme's first day. Safe to run again."""
+    from runtime import seed as seeding
+    from runtime.resources import open_resources
+    from runtime.supervisor import own_servers
+    from wallet import migrations
+
+    async def run(complete: Settings) -> None:
+        async with open_resources(complete) as resources:
+            await seeding.run(resources, complete.data, say=print)
+
+    with own_servers(context.obj) as (complete, _):
+        asyncio.run(migrations.upgrade(complete.database_url or ""))
+        asyncio.run(run(complete))
+
+
+@app.command()
+def prove(context: typer.Context) -> None:
+    """Prove the books right, now; exit status 1 when they are not."""
+    from runtime import prove as proving
+    from runtime.resources import open_resources
+    from runtime.supervisor import own_servers
+
+    async def run(complete: Settings) -> bool:
+        async with open_resources(complete) as resources:
+            return await proving.tell(resources.works)
+
+    with own_servers(context.obj) as (complete, _):
+        right = asyncio.run(run(complete))
+    raise typer.Exit(0 if right else 1)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="End after the story")] = False,
+    port: Annotated[int | None, typer.Option(help="Port; else SMARTID_PORT, else 8420")] = None,
+) -> None:
+    """Tell the whole story on a believable Cambodia, then keep serving."""
+    from runtime import demo as story
+
+    settings: Settings = context.obj
+    raise typer.Exit(story.main(replace(settings, port=port or settings.port), once=once))
+
+
+def main() -> None:
+    """The console script."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        app()
+    except tuple(_refusals()) as refusal:
+        print(f"smartid: {refusal}", file=sys.stderr)
+        sys.exit(78)
+
+
+def _refusals() -> list[type[Exception]]:
+    """What is told as one line instead of a trace: the operator can mend it."""
+    from runtime.redis_safety import UnsafeRedisError
+    from wallet.database import UnsafeServerError
+    from wallet.vault.keystore import KeyStoreError
+
+    return [CannotStart, SettingsError, UnsafeRedisError, UnsafeServerError, KeyStoreError]
+
+
+def _serve_all(settings: Settings) -> None:
+    from runtime.supervisor import running
+
+    with running(settings) as house:
+        house.await_ready()
+        print(f"smartid serves at {settings.base_url} (data in {settings.data})", flush=True)
+        house.run()
+        print("stopping", flush=True)
+
+
+def _serve_api(settings: Settings) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+    from granian.log import LogLevels
+
+    settings.export()
+    Granian(
+        "runtime.asgi:create",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.api_workers,
+        loop=Loops.uvloop,
+        websockets=False,
+        log_access=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=3,
+    ).serve()
+
+
+def _serve_worker(settings: Settings) -> None:
+    import uvloop
+
+    from runtime import worker
+
+    async def until_told() -> None:
+        stop = asyncio.Event()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+        await worker.main(settings, stop)
+
+    uvloop.run(until_told())
