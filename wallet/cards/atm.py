@@ -273,7 +273,8 @@ async def _decline(work: Work, request: AtmCardRequest, no: _No) -> Declined:
 async def status(
     work: Work, acquirer: BankId, terminal: str, idempotency_key: str
 ) -> dict[str, Any]:
-    """How a request stands now, for the terminal's host that sent it. Bank None Works see every issuer.
+    """How a request stands now, for the terminal's host that sent it. In a Work of no one bank,
+    so that it is found whichever issuer's books it stands in.
 
     Refuses: NOT_FOUND.
     """

@@ -16,6 +16,7 @@ from typing import Final
 import qrcode
 import qrcode.image.svg
 from msgspec import Struct
+from qrcode.image.pure import PyPNGImage
 
 from wallet.identifiers import CardId
 from wallet.vault import Vault
@@ -76,7 +77,7 @@ def matches(vault: Vault, card_id: CardId, digits: str) -> bool:
 def qr_png(text: str) -> bytes:
     """The QR code as a PNG image, for a receipt printer."""
     target = io.BytesIO()
-    qrcode.make(text, border=2, box_size=6).save(target)
+    qrcode.make(text, border=2, box_size=6, image_factory=PyPNGImage).save(target)
     return target.getvalue()
 
 
