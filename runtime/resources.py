@@ -45,9 +45,9 @@ def open_redis(url: str) -> "Redis":
 
 @asynccontextmanager
 async def open_resources(
-    settings: Settings, *, statement_timeout_s: float = 5.0, grouping: bool = True
+    settings: Settings, *, statement_timeout_s: float = 5.0
 ) -> AsyncIterator[Resources]:
-    """The resources of one process. `grouping=False` commits one by one, for benchmarks.
+    """The resources of one process.
 
     Refuses: UnsafeServerError, UnsafeRedisError, KeyStoreError.
     """
@@ -59,7 +59,7 @@ async def open_resources(
     )
     clock = SystemClock()
     works = Works(database, clock)
-    teller = Teller(works, grouping=grouping)
+    teller = Teller(works, grouping=settings.teller == "groups")
     try:
         try:
             await refuse_unsafe_redis(redis, must_append=False)

@@ -14,6 +14,7 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_CLAIM_TTL_S          life of a card claim from an ATM, seconds (600)
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
     SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
+    SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
     SMARTID_KEY_FILE             the vault's master key (<data>/master.key)
     SMARTID_ALLOW_SOFTWARE_KEYS  1: production may keep that key in a file
 """
@@ -55,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     claim_ttl_s: int = 600
     operator_url: str | None = None
     sms_url: str | None = None
+    teller: str = "groups"
     key_file: Path
 
     @property
@@ -97,6 +99,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_CLAIM_TTL_S": self.claim_ttl_s,
             "SMARTID_OPERATOR_URL": self.operator_url,
             "SMARTID_SMS_URL": self.sms_url,
+            "SMARTID_TELLER": self.teller,
             "SMARTID_KEY_FILE": self.key_file,
         }
         return {name: str(value) for name, value in told.items() if value is not None}
@@ -122,6 +125,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         claim_ttl_s=given.number("SMARTID_CLAIM_TTL_S", 600, 30, 86_400),
         operator_url=given.url("SMARTID_OPERATOR_URL", ("http", "https")),
         sms_url=given.url("SMARTID_SMS_URL", ("http", "https")),
+        teller=given.choice("SMARTID_TELLER", ("groups", "one_by_one")),
         key_file=Path(key_file).absolute() if key_file else folder / "master.key",
     )
     _refuse_unfit_production(settings, given)
@@ -155,6 +159,13 @@ class _Given:
         if urlsplit(text).scheme not in schemes:
             raise SettingsError(f"{name} must begin with one of {', '.join(schemes)} and ://")
         return text.replace("postgres://", "postgresql://", 1)
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of `choices`, the first when nothing is given."""
+        text = self.text(name) or choices[0]
+        if text not in choices:
+            raise SettingsError(f"{name} must be {' or '.join(choices)}, not {text!r}")
+        return text
 
     def environment(self, name: str) -> Environment:
         text = self.text(name) or Environment.DEMO.value

@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 import msgspec
+from asyncpg import Record as Record
 
 T = TypeVar("T")
-Record = asyncpg.Record
 UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 LockTimeout = asyncpg.LockNotAvailableError

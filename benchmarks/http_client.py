@@ -1,0 +1,129 @@
+"""A load client as small as it can be, in a process of its own: HTTP/1.1 over asyncio streams.
+
+Promise: every answer is read and checked; what is timed is a request from its first byte out to
+its last byte in. Loopback only, bounded by time. Who calls: benchmarks.payments.
+"""
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import uvloop
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from wallet.access.signing import base64url, unbase64url
+
+
+class Payer(msgspec.Struct, frozen=True):
+    """A paired phone as the load client plays it."""
+
+    token: str
+    private_value: int
+
+
+class Load(msgspec.Struct, frozen=True):
+    port: int
+    seconds: float
+    payers: list[Payer]
+    code: str
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """What was done in `elapsed` seconds, and how long each request took."""
+
+    done: int
+    elapsed: float
+    request_s: list[float]
+
+
+class Wire:
+    """One kept-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+
+    async def ask(self, request: bytes, wanted: int) -> bytes:
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        body = await self._reader.readexactly(length)
+        if not head.startswith(b"HTTP/1.1 %d" % wanted):
+            raise AssertionError(f"{head[:40]!r} {body[:300]!r}")
+        return body
+
+
+def run_load(load: Load, kind: str) -> Counted:
+    """Run one load in a fresh process and hand back its count."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_in_process, (load, kind))
+
+
+def _in_process(load: Load, kind: str) -> Counted:
+    client = {"payments": _pay_on, "empty": _ask_on}[kind]
+    return uvloop.run(_measure(load, client))
+
+
+Client = Callable[[Wire, Load, Payer, float, list[float]], Awaitable[int]]
+
+
+async def _measure(load: Load, client: Client) -> Counted:
+    times: list[float] = []
+    wires = [Wire(load.port) for _ in load.payers]
+    await asyncio.gather(*(wire.open() for wire in wires))
+    start = time.perf_counter()
+    counts = await asyncio.gather(
+        *(
+            client(wire, load, payer, start + load.seconds, times)
+            for wire, payer in zip(wires, load.payers, strict=True)
+        )
+    )
+    return Counted(sum(counts), time.perf_counter() - start, times)
+
+
+async def _pay_on(wire: Wire, load: Load, payer: Payer, end: float, times: list[float]) -> int:
+    key = ec.derive_private_key(payer.private_value, ec.SECP256R1())
+    wish = msgspec.json.encode({"kind": "qr.pay", "fields": {"code": load.code, "amount": "100"}})
+    prepare = _request("/v1/mobile/intents", payer.token, wish)
+    count = 0
+    while (began := time.perf_counter()) < end:
+        intent: Any = msgspec.json.decode(await wire.ask(prepare, 201))
+        times.append(time.perf_counter() - began)
+        signature = _signature(key, unbase64url(intent["canonical"], field="canonical"))
+        body = msgspec.json.encode({"signature": signature, "kind": "qr.pay"})
+        request = _request(f"/v1/mobile/intents/{intent['id']}/authorise", payer.token, body)
+        began = time.perf_counter()
+        await wire.ask(request, 200)
+        times.append(time.perf_counter() - began)
+        count += 1
+    return count
+
+
+async def _ask_on(wire: Wire, load: Load, payer: Payer, end: float, times: list[float]) -> int:
+    request = b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+    count = 0
+    while (began := time.perf_counter()) < end:
+        await wire.ask(request, 200)
+        times.append(time.perf_counter() - began)
+        count += 1
+    return count
+
+
+def _request(path: str, token: str, body: bytes) -> bytes:
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def _signature(key: ec.EllipticCurvePrivateKey, message: bytes) -> str:
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+    return base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
