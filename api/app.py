@@ -52,12 +52,15 @@ _REASON_OF_STATUS: Final = {
 }
 
 
-def create_app(resources: Resources) -> Litestar:
-    """The whole API on these resources. Raises LooseBodyError for a door with a loose body."""
+def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> Litestar:
+    """The whole API on these resources, or only the `doors` given.
+
+    Raises LooseBodyError for a door with a loose body.
+    """
     metrics = PrometheusConfig(app_name="smartid", prefix="smartid", group_path=True)
     app = Litestar(
         route_handlers=[
-            *_doors(),
+            *(_doors() if doors is None else doors),
             health,
             _Metrics,
             description.docs,

@@ -26,7 +26,6 @@ from http_message_signatures import (
     MappingKeyResolver,
     algorithms,
 )
-from http_message_signatures.digests import ContentDigest
 from litestar import Request, Router
 from litestar.di import Provide
 from litestar.enums import ScopeType
@@ -81,7 +80,8 @@ class AtmCaller(Struct, frozen=True, kw_only=True):
 
 
 def atm_door(path: str, handlers: Sequence[Any]) -> Router:
-    """A router for ATM hosts: `caller: AtmCaller` by signature; every answer of it is signed."""
+    """A router for ATM hosts: `caller: AtmCaller` by signature, without exception; every answer of
+    it is signed."""
     return Router(
         path,
         route_handlers=handlers,
@@ -261,8 +261,6 @@ def _signed(
 def sign_answer(answer: _Answer, body: bytes, key: AnswerKey, now: datetime) -> None:
     """Add Content-Digest and our signature to the answer's headers."""
     covered = ['"@status"', '"content-type"'] if "content-type" in answer.headers else ['"@status"']
-    answer.headers["content-digest"] = ContentDigest.create(body)
-    covered.append('"content-digest"')
     if "signature" in answer.request.headers:
         # Ties the answer to the very request: an old answer cannot be passed off for it.
         covered.append('"signature";req')
@@ -279,5 +277,6 @@ def sign_answer(answer: _Answer, body: bytes, key: AnswerKey, now: datetime) -> 
         tag=ANSWER_TAG,
         label="smartid",
         include_alg=False,
-        covered_component_ids=covered,
+        covered_component_ids=[*covered, '"content-digest"'],
+        body=body,
     )
