@@ -8,7 +8,18 @@ from typing import Final
 
 from litestar import Router
 
-from api.mobile import qr
+from api.mobile import accounts, cards, intents, pairings, qr, sessions, topups
 from api.security import holder_door
 
-router: Final[Router] = holder_door("/v1/mobile", [*qr.HANDLERS])
+router: Final[Router] = holder_door(
+    "/v1/mobile",
+    [
+        *pairings.HANDLERS,
+        *sessions.HANDLERS,
+        *intents.HANDLERS,
+        *accounts.HANDLERS,
+        *cards.HANDLERS,
+        *qr.HANDLERS,
+        *topups.HANDLERS,
+    ],
+)

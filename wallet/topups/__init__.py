@@ -30,23 +30,30 @@ from typing import Final
 from wallet.ledger.proof import Check
 from wallet.topups.buying import BUY, Buy
 from wallet.topups.delivering import Desk, hinted, lookup, recheck, resume, submit
+from wallet.topups.numbers import OPERATORS, PREFIXES
 from wallet.topups.operators import OperatorPort
+from wallet.topups.products import Product, delivered, on_sale
 from wallet.topups.reading import Topup, by_id, of_holder
 from wallet.topups.states import Patience, State
 
 __all__ = [
     "BUY",
     "CHECKS",
+    "OPERATORS",
+    "PREFIXES",
     "Buy",
     "Desk",
     "OperatorPort",
     "Patience",
+    "Product",
     "State",
     "Topup",
     "by_id",
+    "delivered",
     "hinted",
     "lookup",
     "of_holder",
+    "on_sale",
     "recheck",
     "resume",
     "submit",

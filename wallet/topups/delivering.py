@@ -111,7 +111,9 @@ async def resume(works: Works, bank: BankId, idle: timedelta = timedelta(minutes
         rows = await work.rows(_IDLE, work.now - idle, RESUME_MOST)
         for row in rows:
             name = "topup.submit" if row["state"] == State.HELD.value else "topup.lookup"
-            work.later(name, _payload(bank, row["id"]))
+            # One an hour: a job that waits for an operator to be configured is not piled up on.
+            dedupe = f"topup.resume:{row['id']}:{work.now:%Y%m%d%H}"
+            work.later(name, _payload(bank, row["id"]), dedupe=dedupe)
         return len(rows)
 
     return await works.perform(WORKER, bank, act)

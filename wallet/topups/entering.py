@@ -25,7 +25,7 @@ from wallet.ledger.chart import AccountKind, house_account, wallets_of
 from wallet.money import Currency
 from wallet.outcomes import Declined, Done, Reason
 from wallet.teller import Lane
-from wallet.topups.numbers import OPERATORS, masked_number
+from wallet.topups.numbers import OPERATORS
 from wallet.topups.operators import Answer, Delivered, NotSent, Open, TakenBack
 from wallet.topups.reading import Topup
 from wallet.topups.states import IN_DOUBT, Decision, Move, Patience, State, decide
@@ -208,7 +208,7 @@ def _tell(work: Work, before: Topup, after: Topup) -> None:
                 holder_id=after.holder_id,
                 money=after.money,
                 operator=OPERATORS[after.operator],
-                phone_masked=masked_number(after.msisdn),
+                phone_masked=after.phone_masked,
                 reference=str(after.id),
             )
         )

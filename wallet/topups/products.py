@@ -63,6 +63,12 @@ def products_of(operator: str) -> tuple[Product, ...]:
     return tuple(product for product in CATALOGUE if product.operator == operator)
 
 
+def on_sale(operator: str | None = None, *, after: str = "") -> tuple[Product, ...]:
+    """What is sold (for one operator, or all), in order of code, past the code `after`."""
+    offered = CATALOGUE if operator is None else products_of(operator)
+    return tuple(sorted((p for p in offered if p.code > after), key=lambda p: p.code))
+
+
 def choose(operator: str, code: str | None, price: Money) -> Product:
     """The product meant: the one named, or the operator's that sells at this price.
 

@@ -3,7 +3,6 @@
 Who calls: the phone's door, support's timeline, delivering.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,13 +10,14 @@ from msgspec import Struct
 
 from wallet.identifiers import HolderId, TopupId
 from wallet.money import Currency, Money
-from wallet.topups.numbers import Msisdn
+from wallet.topups.numbers import Msisdn, masked_number
+from wallet.topups.operators import Failure
 from wallet.topups.states import State
 from wallet.work import Work
 
 
 class Topup(Struct, frozen=True, kw_only=True):
-    """A top-up as it stands. The number is in clear: whoever shows it masks it."""
+    """A top-up as it stands. `msisdn` is in clear: whoever shows it shows `phone_masked`."""
 
     id: TopupId
     holder_id: HolderId
@@ -47,6 +47,16 @@ class Topup(Struct, frozen=True, kw_only=True):
         """The airtime, in dollars."""
         return Money.usd(self.delivered_minor)
 
+    @property
+    def phone_masked(self) -> str:
+        """The number as answers and events show it."""
+        return masked_number(self.msisdn)
+
+    @property
+    def shown_reason(self) -> str | None:
+        """Why it failed, as told to the holder: our own float is nobody else's business."""
+        return Failure.OPERATOR_BUSY.value if self.reason == Failure.FLOAT_EMPTY else self.reason
+
 
 async def by_id(work: Work, topup_id: TopupId) -> Topup | None:
     """One top-up of the Work's bank, whoever's it is."""
@@ -55,7 +65,7 @@ async def by_id(work: Work, topup_id: TopupId) -> Topup | None:
 
 async def of_holder(
     work: Work, holder_id: HolderId, *, before: TopupId | None = None, limit: int = 50
-) -> Sequence[Topup]:
+) -> list[Topup]:
     """A holder's top-ups, newest first, older than `before`."""
     return await work.structs(Topup, _OF_HOLDER, holder_id, before, limit)
 
