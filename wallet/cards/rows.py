@@ -88,9 +88,15 @@ async def by_ids(work: Work, card_ids: Sequence[CardId]) -> dict[CardId, Card]:
     return _by_id(await work.structs(Card, _BY_IDS, list(card_ids)))
 
 
-async def of_holder(work: Work, holder_id: HolderId) -> list[Card]:
-    """All cards of a person, the newest first."""
-    return await work.structs(Card, _OF_HOLDER, holder_id)
+async def of_holder(
+    work: Work,
+    holder_id: HolderId,
+    before: tuple[datetime, CardId] | None = None,
+    limit: int = 100,
+) -> list[Card]:
+    """A person's cards, the newest first; from `before` (made_at, id) on when it is given."""
+    made_at, card_id = before or (None, None)
+    return await work.structs(Card, _OF_HOLDER, holder_id, made_at, card_id, limit)
 
 
 async def by_claim_indexes(work: Work, indexes: Sequence[bytes]) -> dict[bytes, Card]:
@@ -158,7 +164,15 @@ select c.id, c.bank, c.holder_id, c.smart_id_id, c.state, c.substatus, c.frozen_
   from virtual_cards c join smart_ids s on s.id = c.smart_id_id
 """
 _BY_IDS: Final = _CARDS + "where c.id = any($1::uuid[])"
-_OF_HOLDER: Final = _CARDS + "where c.holder_id = $1 order by c.made_at desc, c.id desc"
+_OF_HOLDER: Final = (
+    _CARDS
+    + """
+ where c.holder_id = $1
+   and ($2::timestamptz is null or (c.made_at, c.id) < ($2::timestamptz, $3::uuid))
+ order by c.made_at desc, c.id desc
+ limit $4
+"""
+)
 
 _IDS_BY_CLAIM: Final = """
 select distinct on (claim_index) claim_index, id from virtual_cards

@@ -1,0 +1,179 @@
+"""Virtual cards and the Smart ID at the phones' door: reading, and freezing at once.
+
+Promise: last four digits at most; freezing is the safe side and asks for nothing but the session;
+everything else about a card is an intent. A claim reference of somebody else's card is as unknown
+as one that never was. Who calls: the app.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import get, post
+from litestar.params import Parameter
+from msgspec import Meta, Struct
+
+from api.problems import answered
+from api.resources import Resources
+from api.security import HolderCaller
+from api.wire import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from wallet.cards import Issuing, claim, control, rows
+from wallet.cards.states import Card
+from wallet.identifiers import CardId
+from wallet.outcomes import Outcome, Reason, Refused
+from wallet.registry import smart_ids
+from wallet.work import Work
+
+
+class ShownCard(Struct, frozen=True, kw_only=True):
+    """A virtual card. `frozen_by` says who can bring it back; SMART_ID: unfreeze that one."""
+
+    id: str
+    last_four: Annotated[str, Meta(examples=["4242"])]
+    label: str
+    kind: Annotated[str, Meta(examples=["open"])]
+    currency: str
+    state: Annotated[str, Meta(examples=["ACTIVE"])]
+    substatus: str | None
+    frozen_by: list[str]
+    expires_on: date
+    channel: Annotated[str, Meta(examples=["app"])]
+    terminal_name: str | None
+    claim_expires_at: datetime | None
+    per_use_limit_minor: int | None
+    daily_limit_minor: int | None
+    uses_per_day: int | None
+    made_at: datetime
+
+
+class ShownClaim(Struct, frozen=True, kw_only=True):
+    """A card that was asked for at an ATM, before its holder claims it."""
+
+    card: ShownCard
+    terminal_name: str | None
+    asked_at: datetime
+    asked_at_local: str
+    claimable: bool
+    time_left_s: int
+
+
+class ShownSmartId(Struct, frozen=True, kw_only=True):
+    """The printed card: its identity and its payment state are two things."""
+
+    id: str
+    last_four: str | None
+    identity_state: Annotated[str, Meta(examples=["VALID"])]
+    payment_state: Annotated[str, Meta(examples=["ACTIVE"])]
+    frozen_by: str | None
+    issued_on: date | None
+    expires_on: date | None
+
+
+class FrozenCard(Struct, frozen=True, kw_only=True):
+    card: ShownCard
+
+
+class FrozenSmartId(Struct, frozen=True, kw_only=True):
+    smart_id: ShownSmartId
+
+
+@get("/cards", summary="My virtual cards, newest first")
+async def own_cards(
+    caller: HolderCaller, resources: Resources, limit: Limit = PAGE, cursor: Cursor = None
+) -> Page[ShownCard]:
+    place = read_cursor(cursor, tuple[str, UUID])
+    before = (_moment(place[0]), CardId(place[1])) if place else None
+
+    async def read(work: Work) -> tuple[list[Card], datetime]:
+        return await rows.of_holder(work, caller.holder_id, before, limit + 1), work.now
+
+    found, now = await resources.works.read(caller.actor, caller.bank, read)
+    page = page_of(found, limit, lambda card: (card.made_at.isoformat(), card.id))
+    return Page(items=[_shown(card, now) for card in page.items], next=page.next)
+
+
+@get("/cards/{card_id:uuid}", summary="One of my virtual cards")
+async def own_card(card_id: UUID, caller: HolderCaller, resources: Resources) -> ShownCard:
+    async def read(work: Work) -> ShownCard:
+        card = await rows.by_id(work, CardId(card_id))
+        if card is None or card.holder_id != caller.holder_id:
+            raise Refused(Reason.NOT_FOUND)
+        return _shown(card, work.now)
+
+    return await resources.works.read(caller.actor, caller.bank, read)
+
+
+@post("/cards/{card_id:uuid}/freeze", status_code=200, summary="Stop a virtual card at once")
+async def freeze_card(
+    card_id: UUID, caller: HolderCaller, resources: Resources, idempotency_key: str
+) -> FrozenCard:
+    async def freeze(work: Work) -> Outcome:
+        return await control.freeze_card(work, CardId(card_id), holder_id=caller.holder_id)
+
+    outcome, _ = await resources.works.perform_once(
+        caller.actor, caller.bank, "card.freeze", idempotency_key, card_id.bytes, freeze
+    )
+    return msgspec.convert(answered(outcome), FrozenCard)
+
+
+@get("/card-claims/{reference:str}", summary="Which ATM a card to be claimed was asked for at")
+async def look_up_claim(
+    reference: Annotated[str, Parameter(max_length=200)],
+    caller: HolderCaller,
+    resources: Resources,
+) -> ShownClaim:
+    issuing = Issuing(vault=resources.vault)
+    found = await resources.works.read(
+        caller.actor,
+        caller.bank,
+        lambda work: claim.look_up(work, issuing, caller.holder_id, reference),
+    )
+    return msgspec.convert(found, ShownClaim)
+
+
+@get("/smart-id", summary="My Smart ID")
+async def own_smart_id(caller: HolderCaller, resources: Resources) -> ShownSmartId:
+    found = await resources.works.read(
+        caller.actor, caller.bank, lambda work: smart_ids.of_holder(work, caller.holder_id)
+    )
+    if found is None:
+        raise Refused(Reason.NOT_FOUND)
+    return msgspec.convert(found.view(), ShownSmartId)
+
+
+@post("/smart-id/freeze", status_code=200, summary="Stop paying with my Smart ID and its cards")
+async def freeze_smart_id(
+    caller: HolderCaller, resources: Resources, idempotency_key: str
+) -> FrozenSmartId:
+    async def freeze(work: Work) -> Outcome:
+        return await control.freeze_smart_id(work, caller.holder_id)
+
+    outcome, _ = await resources.works.perform_once(
+        caller.actor, caller.bank, "smart_id.freeze", idempotency_key, b"", freeze
+    )
+    return msgspec.convert(answered(outcome), FrozenSmartId)
+
+
+def _shown(card: Card, now: datetime) -> ShownCard:
+    return msgspec.convert(card.view(now), ShownCard)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(Reason.CURSOR_INVALID) from None
+    if moment.tzinfo is None:
+        raise Refused(Reason.CURSOR_INVALID)
+    return moment
+
+
+HANDLERS: Final[list[Any]] = [
+    own_cards,
+    own_card,
+    freeze_card,
+    look_up_claim,
+    own_smart_id,
+    freeze_smart_id,
+]
