@@ -173,12 +173,12 @@ class _Consuming:
         """Answers the places signed rightly that also need a right code."""
         coded = []
         for place, one in enumerate(self._asked):
-            if one.intent_id in self._leaders:
-                continue
             row = self._rows.get(one.intent_id)
             standing = decide_standing(self._kind.name, row, one, self._work.now)
             if standing is not None or row is None:
                 self._own[place] = standing or Refused(Reason.NOT_FOUND)
+            elif one.intent_id in self._leaders:
+                continue
             elif not signing.signed_by(row["public_key"], one.signature, digest_of(row)):
                 self._count_wrong(place, Declined(reason=Reason.SIGNATURE_INVALID))
             elif row["otp_needed"]:

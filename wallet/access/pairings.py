@@ -140,7 +140,7 @@ async def complete(
     async def look_up(work: Work) -> Pairing:
         return await _known(work, _BY_ID, pairing_id, secret)
 
-    pairing = await works.read(_ANYBODY, None, look_up)
+    pairing = await works.read(ANYBODY, None, look_up)
     holder_id, bank = pairing.holder_id, pairing.bank
     if holder_id is None or bank is None:
         raise Refused(Reason.ILLEGAL_TRANSITION, state=pairing.state)
@@ -314,7 +314,7 @@ def _code_index(vault: Vault, code: str) -> bytes:
     return vault.blind_index("pairing.code", code)
 
 
-_ANYBODY: Final = Actor(kind=ActorKind.ANONYMOUS, id="mobile-door")
+ANYBODY: Final = Actor(kind=ActorKind.ANONYMOUS, id="mobile-door")
 
 _ADD: Final = """
 insert into pairings

@@ -1,0 +1,59 @@
+"""A phone confirmed at an ATM: the bank's host has read the card and checked its PIN.
+
+Promise: the signed request names the Smart ID and the code the phone shows; whose phone it becomes
+is decided by the card alone. Who calls: the banks' ATM hosts.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Response, post
+from msgspec import Meta, Struct
+
+from api.problems import answered
+from api.resources import Resources
+from api.security import AtmCaller
+from api.wire import Body
+from wallet.access import pairings
+from wallet.outcomes import Outcome, Reason, Refused
+from wallet.registry import smart_ids
+from wallet.registry.smart_ids import IdentityState
+from wallet.work import Work
+
+
+class ConfirmPairing(Body, frozen=True, kw_only=True):
+    """The number on the Smart ID in the machine, and the eight digits the holder entered."""
+
+    smart_id_number: Annotated[str, Meta(min_length=16, max_length=16)]
+    code: Annotated[str, Meta(max_length=8, examples=["31415926"])]
+
+
+class ConfirmedPairing(Struct, frozen=True, kw_only=True):
+    pairing_id: str
+    state: str
+
+
+@post("/pairings/confirm", status_code=200, summary="Confirm the phone that shows a code")
+async def confirm_pairing(
+    data: ConfirmPairing, caller: AtmCaller, resources: Resources, idempotency_key: str
+) -> Response[ConfirmedPairing]:
+    vault = resources.vault
+
+    async def confirm(work: Work) -> Outcome:
+        smart_id = await smart_ids.by_number(work, vault, data.smart_id_number)
+        if smart_id is None:
+            raise Refused(Reason.NOT_FOUND)
+        if smart_id.identity_state is not IdentityState.VALID:
+            raise Refused(Reason.SMART_ID_NOT_ACTIVE)
+        return await pairings.confirm_at_atm(work, vault, smart_id.holder_id, data.code)
+
+    # A keyed hash for a body: the fingerprint of a card number must not be found by trying.
+    body = vault.blind_index("atm.pairing", msgspec.json.encode(data).decode())
+    outcome, _ = await resources.works.perform_once(
+        caller.actor, caller.bank, "pairing.confirm", idempotency_key, body, confirm
+    )
+    confirmed: Any = answered(outcome)
+    return Response(confirmed)
+
+
+HANDLERS: Final[list[Any]] = [confirm_pairing]

@@ -1,0 +1,196 @@
+"""Intents at the phones' door: ask what will happen, authorise it, read what became of it.
+
+Promise: the server's own words come back with the bytes to sign; authorising the same intent again
+gives the same answer, without what is shown only once. Who calls: the app.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import Provide
+from msgspec import Meta, Struct
+
+from api.mobile.kinds import Kinds, provide_kinds
+from api.problems import answered
+from api.resources import Resources
+from api.security import HolderCaller
+from api.wire import Body, FieldsRefused, named_field
+from wallet.access import challenges, intents, otp
+from wallet.access.challenges import CODE_DIGITS, Gate
+from wallet.access.intents import Asked, Authorising
+from wallet.access.signing import unbase64url
+from wallet.identifiers import IntentId, Secret
+from wallet.outcomes import Reason, Refused
+
+KINDS: Final = {"kinds": Provide(provide_kinds)}
+
+
+class Wish(Body, frozen=True, kw_only=True):
+    """What the holder wants done: the fields belong to the kind."""
+
+    kind: Annotated[str, Meta(max_length=40, examples=["qr.pay"])]
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Factors(Body, frozen=True, kw_only=True):
+    """The device's signature over `canonical`, and a one-time password where `needs` asks for it.
+
+    `kind` is the intent's own, as answered when it was prepared; named, it saves a look-up.
+    """
+
+    signature: Annotated[str, Meta(max_length=128, description="ES256, r || s, base64url.")]
+    otp: Annotated[str, Meta(max_length=8, examples=["80514014"])] | None = None
+    kind: Annotated[str, Meta(max_length=40, examples=["qr.pay"])] | None = None
+
+
+class Text(Struct, frozen=True, kw_only=True):
+    en: str
+    km: str
+
+
+class Amount(Struct, frozen=True, kw_only=True):
+    amount_minor: int
+    currency: str
+
+
+class Needs(Struct, frozen=True, kw_only=True):
+    signature: bool
+    otp: Annotated[str, Meta(description="`none` or `required`.")]
+    otp_methods: list[str]
+
+
+class PreparedIntent(Struct, frozen=True, kw_only=True):
+    """What will happen, and what it needs. `canonical` is what the device signs."""
+
+    id: str
+    kind: str
+    state: str
+    text: Text
+    money: Amount | None
+    payee: str
+    facts: dict[str, str | int]
+    expires_at: str
+    canonical: str
+    nonce: str
+    device_id: str
+    holder_id: str
+    needs: Needs
+
+
+class ShownIntent(Struct, frozen=True, kw_only=True):
+    """An intent as it stands: PENDING, DONE, DECLINED or EXPIRED."""
+
+    id: str
+    kind: str
+    state: str
+    text: Text
+    money: Amount | None
+    payee: str
+    facts: dict[str, str | int]
+    expires_at: str
+    answer: dict[str, Any] | None
+    reason: str | None
+
+
+class DoneIntent(Struct, frozen=True, kw_only=True):
+    """The intent took effect. What is shown only once is in the first `answer` alone."""
+
+    id: str
+    state: str
+    answer: dict[str, Any]
+
+
+class SentCode(Struct, frozen=True, kw_only=True):
+    expires_at: datetime
+    channel: str = "sms"
+
+
+@post("/intents", dependencies=KINDS, summary="Ask what an act will do, before it is authorised")
+async def prepare_intent(
+    data: Wish, caller: HolderCaller, resources: Resources, kinds: Kinds
+) -> Response[PreparedIntent]:
+    lanes = kinds.named(data.kind)
+    try:
+        fields = msgspec.convert(data.fields, lanes.kind.fields, strict=True)
+    except msgspec.ValidationError as error:
+        told = {f"fields.{name}": why for name, why in named_field(str(error)).items()}
+        raise FieldsRefused(told) from None
+    asked = Asked(
+        holder_id=caller.holder_id,
+        device_id=caller.device_id,
+        bank=caller.bank,
+        language=caller.language,
+        fields=fields,
+        cooling=caller.cooling,
+    )
+    prepared: Any = answered(await resources.teller.ask(lanes.prepare, caller.bank, asked))
+    return Response(prepared, status_code=201)
+
+
+@post(
+    "/intents/{intent_id:uuid}/authorise",
+    status_code=200,
+    dependencies=KINDS,
+    summary="Authorise an intent",
+)
+async def authorise_intent(
+    intent_id: IntentId, data: Factors, caller: HolderCaller, resources: Resources, kinds: Kinds
+) -> Response[DoneIntent]:
+    if data.otp is not None and not otp.well_formed(data.otp):
+        raise Refused(Reason.INVALID_REQUEST, field="otp")
+    signature = unbase64url(data.signature, field="signature")
+    lanes = kinds.named(data.kind or await _kind_of(intent_id, caller, resources))
+    gate = Gate.NOT_ASKED
+    if data.otp is not None and len(data.otp) == CODE_DIGITS:
+        works, vault, throttle = resources.works, resources.vault, resources.throttle
+        gate = await challenges.gate(
+            works, vault, throttle, caller.actor, intent_id, data.otp, signature
+        )
+    tried = Authorising(
+        intent_id=intent_id,
+        holder_id=caller.holder_id,
+        device_id=caller.device_id,
+        signature=signature,
+        code=None if data.otp is None else Secret(data.otp),
+        gate=gate,
+    )
+    outcome = await resources.teller.ask(lanes.authorise, caller.bank, tried)
+    done: Any = {"id": str(intent_id), "state": "DONE", "answer": answered(outcome)}
+    return Response(done)
+
+
+async def _kind_of(intent_id: IntentId, caller: HolderCaller, resources: Resources) -> str:
+    return await resources.works.read(
+        caller.actor,
+        caller.bank,
+        lambda work: intents.kind_of(work, intent_id, caller.holder_id),
+    )
+
+
+@get("/intents/{intent_id:uuid}", summary="What became of an intent")
+async def show_intent(
+    intent_id: IntentId, caller: HolderCaller, resources: Resources
+) -> Response[ShownIntent]:
+    shown: Any = await resources.works.read(
+        caller.actor, caller.bank, lambda work: intents.seen(work, intent_id, caller.holder_id)
+    )
+    return Response(shown)
+
+
+@post("/intents/{intent_id:uuid}/code", status_code=202, summary="Have a code sent by SMS")
+async def send_code(intent_id: IntentId, caller: HolderCaller, resources: Resources) -> SentCode:
+    works = resources.works
+    subject = await works.read(
+        caller.actor,
+        caller.bank,
+        lambda work: intents.subject_of(work, intent_id, caller.device_id, caller.language),
+    )
+    expires_at = await challenges.ask(
+        works, resources.vault, resources.throttle, caller.actor, subject
+    )
+    return SentCode(expires_at=expires_at)
+
+
+HANDLERS: Final[list[Any]] = [prepare_intent, authorise_intent, show_intent, send_code]

@@ -1,0 +1,65 @@
+"""Every kind of intent a phone may ask for, each with its two lanes of the teller.
+
+Promise: one table, made once for the application; a kind that is not in it does not exist.
+Who calls: the intents of the mobile door, through the `kinds` dependency.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request
+
+from api.resources import Resources
+from wallet import cards, qr, topups
+from wallet.access import authenticator
+from wallet.access.intents import (
+    Asked,
+    Authorising,
+    IntentKind,
+    authorise_lane,
+    prepare_lane,
+)
+from wallet.outcomes import Reason, Refused
+from wallet.teller import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """A kind with the lanes its intents are prepared and authorised in."""
+
+    kind: IntentKind
+    prepare: Lane[Asked]
+    authorise: Lane[Authorising]
+
+
+class Kinds:
+    """The table, for one application."""
+
+    def __init__(self, resources: Resources) -> None:
+        vault = resources.vault
+        self._by_name = {
+            kind.name: Lanes(kind, prepare_lane(kind), authorise_lane(kind, vault))
+            for kind in (
+                qr.PAY,
+                topups.BUY,
+                *cards.kinds(cards.Issuing(vault=vault)),
+                authenticator.enrol_kind(vault),
+                authenticator.confirm_kind(vault),
+            )
+        }
+
+    def named(self, name: str) -> Lanes:
+        """Refuses: INTENT_KIND_UNKNOWN."""
+        lanes = self._by_name.get(name)
+        if lanes is None:
+            raise Refused(Reason.INTENT_KIND_UNKNOWN)
+        return lanes
+
+
+async def provide_kinds(request: Request[Any, Any, Any]) -> Kinds:
+    """The `kinds` dependency."""
+    state = request.app.state
+    if "kinds" not in state:
+        state.kinds = Kinds(state.resources)
+    kinds: Kinds = state.kinds
+    return kinds

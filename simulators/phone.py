@@ -1,0 +1,302 @@
+"""The holder's phone: the app as a client of the public API, with a key of its own.
+
+Promise: does what an honest app does: shows before it signs, lays the signed bytes out itself,
+keeps its key and settings in a file so that it is the same phone after a kill. Nothing here knows
+the inside of the wallet. Callers: the demo, the tests.
+"""
+
+import asyncio
+import json
+import os
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from simulators.phone_keys import Authenticator, DeviceKey, canonical_of, laid_out, unbase64url
+
+API: Final = "/v1/mobile"
+SMS_PATIENCE_S: Final = 15.0
+_SENT_CODE: Final = re.compile(r"[0-9]{8}")
+
+
+class PhoneError(Exception):
+    """The API said no: `code` is its stable code, `problem` the whole document."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        self.status = status
+        self.problem = problem
+        self.code = str(problem.get("code", ""))
+        super().__init__(f"{status} {self.code}")
+
+
+class Phone:
+    """One phone. `file` keeps what it must remember; `now` is what its code app goes by."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        file: Path | None = None,
+        number: str | None = None,
+        sms_gateway: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._file = file
+        self._now = now
+        self._number = number
+        self._sms_gateway = sms_gateway
+        self._last_step = 0
+        self._token: str | None = None
+        self.key = DeviceKey.fresh()
+        self.holder_id: str | None = None
+        self.device_id: str | None = None
+        self.pin: str | None = None
+        self.authenticator: Authenticator | None = None
+        self._pairing: dict[str, str] = {}
+        if file is not None and file.exists():
+            self._recall(json.loads(file.read_text("utf-8")))
+        self.remember()
+
+    # remembering
+
+    def remember(self) -> None:
+        """Write the phone down, whole or not at all."""
+        if self._file is None:
+            return
+        kept = {
+            "key": self.key.pem(),
+            "holder_id": self.holder_id,
+            "device_id": self.device_id,
+            "pin": self.pin,
+            "otpauth_uri": None if self.authenticator is None else self.authenticator.uri,
+            "last_step": self._last_step,
+            "pairing": self._pairing,
+        }
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._file.with_suffix(".new")
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            json.dump(kept, out)
+        beside.replace(self._file)
+
+    def _recall(self, kept: dict[str, Any]) -> None:
+        self.key = DeviceKey.from_pem(kept["key"])
+        self.holder_id = kept["holder_id"]
+        self.device_id = kept["device_id"]
+        self.pin = kept["pin"]
+        uri = kept["otpauth_uri"]
+        self.authenticator = None if uri is None else Authenticator(uri)
+        self._last_step = kept["last_step"]
+        self._pairing = kept["pairing"]
+
+    # pairing and signing in
+
+    async def begin_pairing(self) -> str:
+        """The code to enter at the ATM or to tell the clerk."""
+        begun = await self.call("POST", "/pairings", {"public_key": self.key.public})
+        self._pairing = {name: begun[name] for name in ("pairing_id", "code", "secret")}
+        self.remember()
+        return str(begun["code"])
+
+    async def pairing(self) -> dict[str, Any]:
+        """How far the pairing is."""
+        shown: dict[str, Any] = await self.call(
+            "GET", f"/pairings/{self._pairing['pairing_id']}", headers=self._pairing_headers()
+        )
+        return shown
+
+    async def complete_pairing(self, pin: str) -> dict[str, Any]:
+        """Prove the key and set the PIN; the phone is then the holder's."""
+        pairing_id = self._pairing["pairing_id"]
+        nonce = unbase64url((await self.pairing())["nonce"])
+        signature = self.key.sign(laid_out("cswallet.pair.v1", pairing_id, nonce))
+        paired: dict[str, Any] = await self.call(
+            "POST",
+            f"/pairings/{pairing_id}/complete",
+            {"pin": pin, "signature": signature},
+            headers=self._pairing_headers(),
+        )
+        self.device_id, self.holder_id, self.pin = paired["device_id"], paired["holder_id"], pin
+        self.remember()
+        return paired
+
+    def _pairing_headers(self) -> dict[str, str]:
+        return {"pairing-secret": self._pairing["secret"]}
+
+    async def sign_in(self, pin: str | None = None) -> dict[str, Any]:
+        """Open a session with the key and the PIN."""
+        asked = await self.call("POST", "/login-challenges", {"device_id": self.device_id})
+        nonce, host = unbase64url(asked["challenge"]), asked["host"]
+        message = laid_out("cswallet.login.v1", nonce, str(self.device_id), host)
+        opened: dict[str, Any] = await self.call(
+            "POST",
+            "/sessions",
+            {
+                "device_id": self.device_id,
+                "challenge": asked["challenge"],
+                "signature": self.key.sign(message),
+                "pin": pin or self.pin,
+            },
+        )
+        self._token = opened["token"]
+        return opened
+
+    async def sign_out(self) -> None:
+        await self.call("DELETE", "/sessions/current")
+        self._token = None
+
+    # intents
+
+    async def prepare(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """What the server says will happen."""
+        shown: dict[str, Any] = await self.call(
+            "POST", "/intents", {"kind": kind, "fields": fields}
+        )
+        return shown
+
+    async def authorise(self, shown: dict[str, Any], otp: str | None = None) -> dict[str, Any]:
+        """Sign what was shown; with this code, or one of the phone's own where one is needed."""
+        canonical = canonical_of(shown, str(self.holder_id), str(self.device_id))
+        if otp is None and shown["needs"]["otp"] == "required":
+            otp = await self._code_for(shown)
+        factors = {"signature": self.key.sign(canonical), "kind": shown["kind"]}
+        if otp is not None:
+            factors["otp"] = otp
+        done = await self.call("POST", f"/intents/{shown['id']}/authorise", factors)
+        answer: dict[str, Any] = done["answer"]
+        return answer
+
+    async def do(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Prepare and authorise in one go, as a holder who reads and agrees."""
+        return await self.authorise(await self.prepare(kind, **fields))
+
+    async def enrol_authenticator(self) -> Authenticator:
+        """Scan the QR code the server shows, and confirm with the first code."""
+        enrolled = await self.do("totp.enrol")
+        self.authenticator = Authenticator(enrolled["otpauth_uri"])
+        self.remember()
+        shown = await self.prepare("totp.confirm")
+        await self.authorise(shown, self._own_code())
+        return self.authenticator
+
+    async def ask_code(self, intent_id: str) -> str:
+        """Have a code sent, and read it off the messages that come in."""
+        if self._sms_gateway is None:
+            raise PhoneError(0, {"code": "no_sms_gateway"})
+        seen = len(await self._messages())
+        await self.call("POST", f"/intents/{intent_id}/code")
+        return await self._read_sms(seen)
+
+    async def _code_for(self, shown: dict[str, Any]) -> str:
+        methods = shown["needs"]["otp_methods"]
+        if self.authenticator is not None and "totp" in methods:
+            # a code is good once: within the same half minute the other way is taken, or a wait
+            ahead = self._last_step + 1 - self.authenticator.step(self._now())
+            if ahead > 0 and self._sms_gateway is None:
+                await asyncio.sleep(
+                    self.authenticator.seconds_until(self._last_step + 1, self._now())
+                )
+                ahead = 0
+            if ahead <= 0:
+                return self._own_code()
+        return await self.ask_code(shown["id"])
+
+    def _own_code(self) -> str:
+        assert self.authenticator is not None  # noqa: S101 - the caller looked
+        now = self._now()
+        self._last_step = self.authenticator.step(now)
+        self.remember()
+        return self.authenticator.code(now)
+
+    async def _read_sms(self, seen: int) -> str:
+        for _ in range(round(SMS_PATIENCE_S * 10)):
+            fresh = await self._messages()
+            found = _SENT_CODE.match(fresh[-1]["text"]) if len(fresh) > seen else None
+            if found is not None:
+                return found.group()
+            await asyncio.sleep(0.1)
+        raise PhoneError(0, {"code": "no_sms_came"})
+
+    async def _messages(self) -> list[dict[str, Any]]:
+        async with httpx.AsyncClient(base_url=str(self._sms_gateway)) as gateway:
+            answer = await gateway.get("/messages", params={"to": str(self._number)})
+            messages: list[dict[str, Any]] = answer.json()["messages"]
+            return messages
+
+    # the rest of the app
+
+    async def get(self, path: str, **query: Any) -> Any:
+        return await self.call("GET", path, query=query)
+
+    async def post(self, path: str, body: dict[str, Any], *, key: str | None = None) -> Any:
+        return await self.call("POST", path, body, key=key)
+
+    async def stream(self) -> AsyncIterator[dict[str, Any]]:
+        """The live stream: one dict an event, with `event`, `id` and `data`."""
+        async with self._client.stream(
+            "GET", f"{API}/stream", headers=self._headers(None), timeout=None
+        ) as answer:
+            await _check(answer)
+            event: dict[str, Any] = {}
+            async for line in answer.aiter_lines():
+                if not line and event:
+                    yield event
+                    event = {}
+                name, colon, value = line.partition(":")
+                if colon and name:
+                    event[name] = json.loads(value) if name == "data" else value.strip()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        query: dict[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """One request of the app; a problem document is raised as PhoneError."""
+        answer = await self._client.request(
+            method,
+            API + path,
+            json=body,
+            params=query,
+            headers=self._headers(key) | (headers or {}),
+        )
+        await _check(answer)
+        return answer.json() if answer.content else None
+
+    def _headers(self, key: str | None) -> dict[str, str]:
+        headers = {"idempotency-key": key or str(uuid.uuid4())}
+        if self._token is not None:
+            headers["authorization"] = f"Bearer {self._token}"
+        return headers
+
+
+async def _check(answer: httpx.Response) -> None:
+    if answer.is_success:
+        return
+    await answer.aread()
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {"code": "", "text": answer.text}
+    raise PhoneError(answer.status_code, problem)
+
+
+Confirm = Callable[[str], Awaitable[None]]
+"""Enters a pairing code somewhere: an ATM, a branch."""
+
+
+async def enrol(phone: Phone, pin: str, confirm: Confirm) -> None:
+    """The whole enrolment: pair, set the PIN, sign in, set up the code app."""
+    await confirm(await phone.begin_pairing())
+    await phone.complete_pairing(pin)
+    await phone.sign_in()
+    await phone.enrol_authenticator()
