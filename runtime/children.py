@@ -43,7 +43,7 @@ class Person(Struct, frozen=True, kw_only=True):
     passes_closed_folders: bool
 
 
-class CannotStart(Exception):  # noqa: N818 - it reads as what happened
+class CannotStart(Exception):
     """A server or process cannot be had here; the text says what to do about it."""
 
 
