@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
 from runtime import cambodia
+from runtime.children import CannotStart
 from runtime.private_file import read_or_make
 from wallet.access import atm_hosts, staff, totp
 from wallet.access.atm_hosts import Algorithm
@@ -31,10 +32,11 @@ from wallet.work import SYSTEM, Work, Works
 
 LOGINS_FILE: Final = "demo-logins.json"
 ATM_KEYS_FILE: Final = "demo-atm-keys.json"
+HASHED_AT_ONCE: Final = 4
 _PLACES: Final = ("Preah Norodom Blvd, Phnom Penh", "Street 2, Battambang")
 
 
-class SecretsLostError(Exception):
+class SecretsLostError(CannotStart):
     """The database was seeded, and the file with its secrets is not there. Says which, and what
     to do."""
 
@@ -85,27 +87,25 @@ def atm_keys(data: Path) -> list[AtmKey]:
     return read_or_make(data / ATM_KEYS_FILE, list[AtmKey], _new_atm_keys)[0]
 
 
-async def enrol_staff(works: Works, vault: Vault, data: Path) -> Path:
+async def enrol_staff(works: Works, vault: Vault, hashing: Hashing, data: Path) -> Path:
     """Take everybody on whom the file names; those already there stay as they are.
 
     Raises SecretsLostError when they are there and the file with their secrets was not.
     """
     path = data / LOGINS_FILE
     everybody, made = read_or_make(path, list[Login], _new_logins)
-    hashing = Hashing()
-    gate = asyncio.Semaphore(4)
-
-    async def enrol(login: Login) -> bool:
-        async with gate:
-            return await _enrol(works, vault, hashing, login)
-
-    try:
-        fresh = await asyncio.gather(*(enrol(login) for login in everybody))
-    finally:
-        hashing.close()
-    if made and not all(fresh):
+    names = [login.login for login in everybody]
+    taken = await works.read(SYSTEM, None, lambda work: staff.logins_taken(work, names))
+    if made and taken:
         path.unlink()
         raise SecretsLostError(_lost(path))
+    gate = asyncio.Semaphore(HASHED_AT_ONCE)
+
+    async def enrol(login: Login) -> None:
+        async with gate:
+            await _enrol(works, vault, hashing, login)
+
+    await asyncio.gather(*(enrol(login) for login in everybody if login.login not in taken))
     return path
 
 
@@ -145,7 +145,7 @@ def _lost(path: Path) -> str:
     )
 
 
-async def _enrol(works: Works, vault: Vault, hashing: Hashing, login: Login) -> bool:
+async def _enrol(works: Works, vault: Vault, hashing: Hashing, login: Login) -> None:
     try:
         await staff.enrol(
             works,
@@ -161,10 +161,9 @@ async def _enrol(works: Works, vault: Vault, hashing: Hashing, login: Login) -> 
             totp_secret=login.totp_secret,
         )
     except Refused as refused:
-        if refused.reason is Reason.CONFLICT:
-            return False
-        raise
-    return True
+        # Another process seeds at the same time, from the same file.
+        if refused.reason is not Reason.CONFLICT:
+            raise
 
 
 def _new_logins() -> list[Login]:

@@ -88,11 +88,18 @@ async def run(resources: Resources, data: Path, *, say: Say = lambda line: None)
         await works.perform(SYSTEM, bank.id, partial(_bank, vault=vault, everybody=theirs))
         cards = sum(person.has_card for person in theirs)
         say(f"{bank.name_en}: {len(theirs)} applicants, {cards} with a card")
-    logins_file = await demo_staff.enrol_staff(works, vault, data)
+    logins_file = await demo_staff.enrol_staff(works, vault, resources.hashing, data)
     say(f"staff logins: {logins_file}")
     atm_keys_file = await demo_staff.register_atm_hosts(works, vault, data)
     say(f"ATM host keys: {atm_keys_file}")
-    return await _counted(works, logins_file, atm_keys_file, time.monotonic() - began)
+    seeded = await _counted(works, logins_file, atm_keys_file, time.monotonic() - began)
+    states = ", ".join(f"{state} {people:,}" for state, people in seeded.by_state.items())
+    say(
+        f"{seeded.agencies} agencies, {seeded.applicants:,} applicants, "
+        f"{seeded.by_state[ApplicationState.HANDED_OVER]:,} cards handed over at "
+        f"{seeded.agencies_with_cards} ministries ({states}); {seeded.seconds:.1f} s"
+    )
+    return seeded
 
 
 async def _counted(works: Works, logins: Path, atm_keys: Path, seconds: float) -> Seeded:
@@ -104,7 +111,7 @@ async def _counted(works: Works, logins: Path, atm_keys: Path, seconds: float) -
     return Seeded(
         agencies=len({row.agency for row in funnel}),
         applicants=by_state.total(),
-        by_state=dict(by_state),
+        by_state={state.value: by_state[state] for state in ApplicationState if by_state[state]},
         agencies_with_cards=len(with_cards),
         logins_file=logins,
         atm_keys_file=atm_keys,

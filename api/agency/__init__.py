@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
+from api.agency import funnel
 from api.security import staff_door
 from wallet.access.staff import StaffKind
 
-HANDLERS: Final[list[Any]] = []
+HANDLERS: Final[list[Any]] = [*funnel.HANDLERS]
 """Beside signing in and out, which every staff door has."""
 
 router = staff_door(StaffKind.AGENCY_OFFICER, "/v1/agency", HANDLERS)

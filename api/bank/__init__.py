@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
+from api.bank import funnel, pairings
 from api.security import staff_door
 from wallet.access.staff import StaffKind
 
-HANDLERS: Final[list[Any]] = []
+HANDLERS: Final[list[Any]] = [*funnel.HANDLERS, *pairings.HANDLERS]
 """Beside signing in and out, which every staff door has."""
 
 router = staff_door(StaffKind.BANK_CLERK, "/v1/bank", HANDLERS)

@@ -98,7 +98,7 @@ class PulledPlugError(Exception):
     pass
 
 
-@pytest.mark.parametrize("after", [0, 1, 3, 9, 40, 48])
+@pytest.mark.parametrize("after", [0, 2, 9, 48])
 async def test_killed_half_way_and_run_again_it_ends_the_same(
     resources: Resources,
     works: Works,

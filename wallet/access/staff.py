@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -219,6 +220,11 @@ async def member_of(work: Work, staff_id: StaffId) -> Member:
     return member
 
 
+async def logins_taken(work: Work, logins: Sequence[str]) -> set[str]:
+    """Those of these logins that somebody has, disabled or not."""
+    return {row["login"] for row in await work.rows(_TAKEN, list(logins))}
+
+
 async def step_up(
     work: Work, vault: Vault, staff_id: StaffId, code: Secret[str]
 ) -> Declined | None:
@@ -236,6 +242,9 @@ async def step_up(
         return None
     work.note("staff.step_up_failed", str(staff_id))
     return Declined(reason=Reason.OTP_WRONG)
+
+
+_TAKEN: Final = "select login from staff where login = any($1::text[])"
 
 
 class _Account(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ The Smart ID of a rejected application is revoked. Who calls: agency and bank do
 """
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -154,6 +154,14 @@ select agency, bank, state, count(*) as people from applications
 where ($1::text is null or agency = $1) and ($2::text is null or bank = $2)
 group by agency, bank, state order by agency, bank, state
 """
+
+
+def tally(rows: Iterable[FunnelRow]) -> dict[ApplicationState, int]:
+    """People by state over these rows, states without people included."""
+    counted = dict.fromkeys(ApplicationState, 0)
+    for row in rows:
+        counted[row.state] += row.people
+    return counted
 
 
 async def of_agency(
