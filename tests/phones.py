@@ -1,6 +1,5 @@
 """Phones for tests: a key, a device made by its owner's own act, signing by the contract."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -233,7 +232,3 @@ class Pocket:
 def wrong(code: str) -> str:
     """Another code of the same length."""
     return str((int(code[0]) + 1) % 10) + code[1:]
-
-
-def digest(shown: dict[str, Any]) -> bytes:
-    return hashlib.sha256(unbase64url(shown["canonical"])).digest()
