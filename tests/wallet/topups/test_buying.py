@@ -2,15 +2,19 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests import world
+from tests.phones import Pocket
 from tests.wallet.topups.shop import Shop, number, wish
 from wallet.access.intents import Prepared
+from wallet.identifiers import TopupId
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
-from wallet.topups.buying import CODE_ABOVE, draft_of
+from wallet.topups.buying import BUY, CODE_ABOVE, draft_of
+from wallet.vault import Vault
 
 
 async def test_the_holder_sees_operator_number_price_and_airtime_before_confirming(
@@ -104,6 +108,21 @@ async def test_without_the_money_nothing_is_held_and_nothing_sent(shop: Shop) ->
     assert answer.reason is Reason.INSUFFICIENT_FUNDS
     assert await shop.database.rows("select 1 from jobs") == []
     assert await shop.wallet(Currency.USD) == (5_000, 0)
+
+
+async def test_signed_by_a_phone_it_goes_through_once_and_a_repeat_gets_the_same_answer(
+    shop: Shop, vault: Vault
+) -> None:
+    pocket = await Pocket(shop.works, shop.teller, vault, shop.holder).pair()
+    shown = await pocket.prepare(BUY, wish(number(0)))
+    answers = [await pocket.authorise(BUY, shown) for _ in range(3)]
+    assert isinstance(answers[0], Done)
+    assert answers == [answers[0]] * 3
+    await shop.work_off()
+    topup_id = TopupId(UUID(shown["id"]))
+    assert await shop.state(topup_id) == "SUCCEEDED"
+    assert shop.delivered(topup_id) == 1
+    assert await shop.wallet() == (95_000, 0)
 
 
 # The same number and product within a minute
