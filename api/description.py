@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, Reference, SecurityScheme, Server, Tag
 from litestar.response import File
 
+from api.examples import example_of
 from api.problems import PROBLEM_TYPE, Problem, problem_of
 from api.security.headers import OWN_PAGE
 from wallet.outcomes import Reason, Refused
@@ -109,7 +110,10 @@ class _Document(OpenAPIRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         if self._rendered is None:
-            self._rendered = msgspec.json.encode(completed(openapi_schema))
+            # The framework's own enums are strings only once encoded.
+            plain = msgspec.json.decode(msgspec.json.encode(openapi_schema))
+            document = completed(plain, open_operations(request.app))
+            self._rendered = msgspec.json.encode(document)
         return self._rendered
 
 
@@ -137,33 +141,58 @@ def described() -> OpenAPIConfig:
     )
 
 
-def completed(document: dict[str, Any]) -> dict[str, Any]:
-    """Write into every operation its tag, the refusals all share, and the header that writes need
-    (optional to the framework only so that its absence gets our own answer)."""
+def open_operations(app: Litestar) -> set[tuple[str, str]]:
+    """Path and method of every handler that says it is open to strangers."""
+    return {
+        (route.path_format, method.lower())
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if handler.opt.get("anonymous")
+        for method in handler.http_methods
+    }
+
+
+def completed(document: dict[str, Any], strangers: set[tuple[str, str]]) -> dict[str, Any]:
+    """Write into every operation its tag, who may call it, an example of each body, the refusals
+    all share, and that writes need their header (optional to the framework only so that its
+    absence gets our own answer)."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    problem, defined = msgspec.json.schema_components(
+    [problem], defined = msgspec.json.schema_components(
         [Problem], ref_template="#/components/schemas/{name}"
     )
     schemas.update(defined)
     for path, item in document.get("paths", {}).items():
-        for operation in item.values():
-            if isinstance(operation, dict):
-                _complete(path, operation, problem[0])
+        for method, operation in item.items():
+            if not isinstance(operation, dict):
+                continue
+            if (path, method) in strangers:
+                operation["security"] = []
+            _show_bodies(operation, schemas)
+            _mark_keys(operation)
+            if path.startswith("/v1/"):
+                operation.setdefault("tags", [path.split("/")[2]])
+                _add_refusals(operation, problem)
     return document
 
 
-def _complete(path: str, operation: dict[str, Any], schema: dict[str, Any]) -> None:
-    door = path.split("/")[2] if path.startswith("/v1/") else None
-    if door is not None:
-        operation.setdefault("tags", [door])
-    responses = operation.setdefault("responses", {})
+def _show_bodies(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    bodies = [operation.get("requestBody", {}), *operation.get("responses", {}).values()]
+    for body in bodies:
+        for content in body.get("content", {}).values():
+            if not {"example", "examples"} & content.keys() and "schema" in content:
+                content["example"] = example_of(content["schema"], schemas)
+
+
+def _mark_keys(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter.get("name") == "Idempotency-Key":
             parameter["required"] = True
             parameter["schema"] = {"type": "string", "minLength": 1, "maxLength": 255}
             parameter["example"] = "b1f0c4f2-6c1e-4f43-9d5e-6f2f3f7f0a11"
-    if door is None:
-        return
+
+
+def _add_refusals(operation: dict[str, Any], schema: dict[str, Any]) -> None:
+    responses = operation.setdefault("responses", {})
     for status, reason in _COMMON_REFUSALS.items():
         example = msgspec.to_builtins(problem_of(reason))
         responses[status] = {

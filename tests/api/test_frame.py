@@ -291,8 +291,12 @@ async def test_the_document_is_complete(client: httpx.AsyncClient) -> None:
             assert operation["tags"], where
             assert operation["summary"], where
             if path.startswith("/v1/"):
-                assert "security" in operation, where
                 assert "401" in operation["responses"], where
+                stranger = (method.upper(), re.sub(r"\{[^}]+\}", "{id}", path)) in OPEN
+                assert (operation["security"] == []) == stranger, where
+            for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+                for content in body.get("content", {}).values():
+                    assert content["example"] is not None, where
     for reference in re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', str(document)):
         assert reference in document["components"]["schemas"]
 
