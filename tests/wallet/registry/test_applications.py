@@ -256,3 +256,25 @@ async def test_the_list_shows_no_telephone_number_or_card_number() -> None:
         "since",
         "reject_reason",
     }
+
+
+async def test_the_wall_between_banks_stands_in_the_database_itself(works: Works) -> None:
+    """Raw SQL of one bank's Work: another's applications are neither read, changed nor made."""
+    theirs = await _applied(works, 2, bank="ACLEDA")
+    await _applied(works, 1, bank="WING", first=10)
+    wing = BankId("WING")
+
+    async def banks_seen(work: Work) -> set[str]:
+        return {row["bank"] for row in await work.rows("select bank from applications")}
+
+    assert await works.read(SYSTEM, wing, banks_seen) == {"WING"}
+    changed = await works.perform(
+        SYSTEM,
+        wing,
+        lambda w: w.execute("update applications set staff_no = '0' where id = $1", theirs[0]),
+    )
+    assert changed == "UPDATE 0"
+    with pytest.raises(Exception, match="row-level security"):
+        await works.perform(
+            SYSTEM, wing, lambda w: w.execute("update applications set bank = 'ACLEDA'")
+        )
