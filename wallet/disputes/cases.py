@@ -1,29 +1,29 @@
-"""Cases: a holder disputes one transaction; support finds it, reads what happened, closes it.
+"""Cases: a holder disputes one transaction; support finds it, gives back, and closes it.
 
-Promise: one case a transaction; what was disputed is always recovered + written off + denied +
-remaining (a constraint as well as the rule); a closed case has nothing remaining. Looking at a
-case is audited with its number and shows in the holder's own feed.
+Promise: one case a transaction, by whichever of its ids it is named (the hold's or the capture's);
+what was disputed is always recovered + written off + denied + remaining (a constraint as well as
+the rule); a closed case has nothing remaining. What came back before is not disputed again.
 
     OPEN --refunds, until nothing remains--> OPEN --close--> CLOSED
     disposition: WON (all given back), PARTIALLY_WON, DENIED (nothing), WITHDRAWN (by the holder)
 
 Tables owned: disputes, dispute_events, public_holidays. Who calls: phone door (open, list),
-support door (find, timeline, close), refunds.
+support door (find), refunds, closing, seed (holidays).
 """
 
 import enum
-from collections.abc import Collection
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
-from wallet import audit, outbox
 from wallet.clock import PHNOM_PENH, day_of
 from wallet.database import UniqueViolation
 from wallet.disputes.deadlines import answer_by
-from wallet.events import DisputeClosed, DisputeOpened
+from wallet.disputes.statements import without_card_numbers
+from wallet.events import DisputeOpened
 from wallet.identifiers import BankId, DisputeId, HolderId, TransferId, new_id
 from wallet.money import Currency, Money
 from wallet.outcomes import Done, Outcome, Reason, Refused
@@ -31,7 +31,6 @@ from wallet.work import Work
 
 DISPUTABLE_FOR: Final = timedelta(days=120)
 LONGEST_STATEMENT: Final = 1000
-TIMELINE: Final = 100
 
 
 class Cause(enum.StrEnum):
@@ -87,70 +86,75 @@ class Case(Struct, frozen=True, kw_only=True):
         return Money(self.remaining_minor, self.currency)
 
 
-class Moment(Struct, frozen=True, kw_only=True):
-    """One line of a timeline. `source`: case, audit or notice."""
-
-    at: datetime
-    source: str
-    what: str
-    detail: str
-
-
 async def open_case(
     work: Work, holder_id: HolderId, transfer_id: TransferId, cause: Cause, statement: str
 ) -> Outcome:
-    """Dispute a transaction that took money from one of the holder's wallets.
+    """Dispute a transaction that took money from one of the holder's wallets; money only held is
+    not taken yet. What came back of it already is not in dispute.
 
-    Refuses: not_found (no such transaction of this holder's), dispute_too_late, dispute_exists.
+    Refuses: not_found (no such transaction of this holder's), dispute_too_late, dispute_exists,
+    conflict (all of it has come back).
     """
     taken = await work.row(_TAKEN, transfer_id, holder_id)
     if taken is None:
         raise Refused(Reason.NOT_FOUND)
     if taken["at"] < work.now - DISPUTABLE_FOR:
         raise Refused(Reason.DISPUTE_TOO_LATE)
+    disputed_minor = taken["amount_minor"] - await work.value(_CAME_BACK, taken["id"])
+    if disputed_minor <= 0:
+        raise Refused(Reason.CONFLICT, field="transaction_id")
     due = answer_by(cause.value, day_of(work.now), await holidays(work))
     case_id = DisputeId(new_id())
     year = work.now.astimezone(PHNOM_PENH).year
     try:
-        number: str = await work.value(
+        opened = await work.struct(
+            Case,
             _OPEN,
             case_id,
             f"D-{year}-",
             taken["bank"],
             holder_id,
-            transfer_id,
+            taken["id"],
             cause.value,
-            statement,
+            without_card_numbers(statement),
             taken["currency"],
-            taken["amount_minor"],
+            disputed_minor,
             due,
             work.now,
         )
     except UniqueViolation:
         raise Refused(Reason.DISPUTE_EXISTS) from None
-    await record(work, taken["bank"], case_id, "WORKFLOW", "OPENED", detail=cause.value)
-    work.note("dispute.open", str(case_id), holder_id=holder_id, case_number=number)
+    case = _found(opened)
+    await record(work, case, "WORKFLOW", "OPENED", detail=cause.value)
+    work.note("dispute.open", str(case_id), holder_id=holder_id, case_number=case.case_number)
     work.emit(
         DisputeOpened(
             holder_id=holder_id,
             dispute_id=str(case_id),
-            case_number=number,
+            case_number=case.case_number,
             answer_by=due.isoformat(),
         )
     )
     return Done(
         answer={
             "dispute_id": str(case_id),
-            "case_number": number,
-            "state": CaseState.OPEN.value,
+            "case_number": case.case_number,
+            "state": case.state.value,
             "answer_by": due.isoformat(),
         }
     )
 
 
-async def of_holder(work: Work, holder_id: HolderId, limit: int = 100) -> list[Case]:
-    """A holder's cases, newest first."""
-    return await work.structs(Case, f"{_CASE} {_OF_HOLDER}", holder_id, limit)
+async def of_holder(
+    work: Work,
+    holder_id: HolderId,
+    *,
+    before: tuple[datetime, DisputeId] | None = None,
+    limit: int = 100,
+) -> list[Case]:
+    """A holder's cases, newest first; `before`: the moment and id of the last one seen."""
+    at, last = before or (_FOREVER, DisputeId(_NO_ID))
+    return await work.structs(Case, f"{_CASE} {_OF_HOLDER}", holder_id, at, last, limit)
 
 
 async def waiting(
@@ -167,7 +171,8 @@ async def find(work: Work, case_id: DisputeId) -> Case:
 
 
 async def by_number(work: Work, case_number: str) -> Case | None:
-    return await work.struct(Case, f"{_CASE} where case_number = $1", case_number)
+    """The case with this number, as printed (`D-2026-000001`) or in small letters."""
+    return await work.struct(Case, f"{_CASE} where case_number = $1", case_number.strip().upper())
 
 
 async def locked(work: Work, case_id: DisputeId) -> Case:
@@ -175,69 +180,35 @@ async def locked(work: Work, case_id: DisputeId) -> Case:
     return _found(await work.struct(Case, f"{_CASE} where id = $1 for update", case_id))
 
 
-async def timeline(work: Work, case: Case) -> list[Moment]:
-    """What happened around a case, oldest first: its own events, what was done for or seen of the
-    holder, and what the holder was told. The look itself is audited."""
-    work.note("dispute.view", str(case.id), holder_id=case.holder_id, case_number=case.case_number)
-    moments = [
-        Moment(at=row["at"], source="case", what=row["what"], detail=_case_detail(row, case))
-        for row in await work.rows(_EVENTS, case.id)
-    ]
-    for row in await audit.of_holder(work.rows, case.holder_id, TIMELINE):
-        moments.append(
-            Moment(at=row["at"], source="audit", what=row["act"], detail=row["actor_kind"])
-        )
-    for row in await outbox.of_holder(work.rows, case.holder_id, TIMELINE):
-        moments.append(
-            Moment(at=row["at"], source="notice", what=row["kind"], detail=_told(row["body"]))
-        )
-    return sorted(moments, key=lambda moment: moment.at)
+async def came_back_elsewhere(work: Work, case: Case) -> int:
+    """Minor units of the disputed transaction that came back since the case opened, other than by
+    its refunds: a top-up the operator took back, say."""
+    row = await work.row(_CAME_BACK_SINCE, case.transfer_id)
+    if row is None:
+        raise Refused(Reason.NOT_FOUND)
+    before = int(row["amount_minor"]) - case.original_minor
+    return int(row["came_back"]) - before
 
 
-async def close(work: Work, case_id: DisputeId, why: str, *, withdrawn: bool = False) -> Outcome:
-    """Close a case: what remains is denied (or withdrawn by the holder).
-
-    Refuses: not_found, dispute_closed, conflict while a refund waits for a second person.
-    """
-    case = await locked(work, case_id)
-    if case.state is CaseState.CLOSED:
-        raise Refused(Reason.DISPUTE_CLOSED)
-    if await work.value(_REFUND_WAITS, case_id):
-        raise Refused(Reason.CONFLICT)
-    disposition = decide_disposition(case, withdrawn=withdrawn)
-    await work.execute(_CLOSE, case_id, disposition.value, work.now)
-    await record(work, case.bank, case_id, "WORKFLOW", "CLOSED", detail=why)
-    work.note(
-        "dispute.close",
-        str(case_id),
-        holder_id=case.holder_id,
-        case_number=case.case_number,
-        reason=why,
-    )
-    work.emit(
-        DisputeClosed(
-            holder_id=case.holder_id,
-            dispute_id=str(case_id),
-            case_number=case.case_number,
-            disposition=disposition.value,
-        )
-    )
-    return Done(answer={"dispute_id": str(case_id), "disposition": disposition.value})
+async def finish(work: Work, case: Case, disposition: Disposition) -> None:
+    """End a case: what remains of it is denied."""
+    await work.execute(_FINISH, case.id, disposition.value, work.now)
 
 
 async def record(
     work: Work,
-    bank: BankId,
-    case_id: DisputeId,
+    case: Case,
     kind: str,
     what: str,
     *,
     amount_minor: int | None = None,
     detail: str | None = None,
 ) -> None:
-    """Add an event to a case."""
+    """Add an event to a case. `kind`: WORKFLOW, FINANCIAL or LIABILITY."""
     actor = f"{work.actor.kind.value}:{work.actor.id}"
-    await work.execute(_RECORD, bank, case_id, kind, what, amount_minor, actor, detail, work.now)
+    await work.execute(
+        _RECORD, case.bank, case.id, kind, what, amount_minor, actor, detail, work.now
+    )
 
 
 async def count_given_back(work: Work, case: Case, amount_minor: int, *, recovered: bool) -> None:
@@ -249,14 +220,10 @@ async def holidays(work: Work) -> Collection[date]:
     return {row["day"] for row in await work.rows("select day from public_holidays")}
 
 
-def decide_disposition(case: Case, *, withdrawn: bool) -> Disposition:
-    """How a case ends, from what was given back."""
-    given_back = case.recovered_minor + case.written_off_minor
-    if withdrawn:
-        return Disposition.WITHDRAWN
-    if given_back == case.original_minor:
-        return Disposition.WON
-    return Disposition.PARTIALLY_WON if given_back else Disposition.DENIED
+async def declare_holidays(work: Work, named: Mapping[date, str]) -> None:
+    """Make days public holidays; deadlines of cases opened from now on count them. A day already
+    known takes the name given now. Refuses: nothing."""
+    await work.execute(_DECLARE, list(named), list(named.values()))
 
 
 def _found(case: Case | None) -> Case:
@@ -265,63 +232,56 @@ def _found(case: Case | None) -> Case:
     return case
 
 
-def _case_detail(row: Any, case: Case) -> str:
-    amount = row["amount_minor"]
-    money = "" if amount is None else Money(amount, case.currency).display()
-    return " ".join(part for part in (money, row["detail"] or "") if part)
-
-
-def _told(body: dict[str, Any]) -> str:
-    money = body.get("money")
-    if money is None:
-        return ""
-    return Money(money["minor"], Currency(money["currency"])).display()
-
-
 _NO_ID: Final = UUID(int=0)
+_FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 
+# A captured hold is known to its holder by either id, and is one transaction.
 _TAKEN = """
-select t.bank, t.amount_minor, t.currency, t.at
+select t.id, t.bank, t.amount_minor, t.currency, t.at
 from transfers t join accounts a on a.id = t.debit_account_id
-where t.id = $1 and a.holder_id = $2 and t.phase in ('posted', 'capture')
-union all
-select t.bank, t.amount_minor, t.currency, t.at
-from transfers h join transfers t on t.pending_id = h.id and t.phase = 'capture'
-join accounts a on a.id = h.debit_account_id
-where h.id = $1 and a.holder_id = $2
+where (t.id = $1 or t.pending_id = $1) and t.phase in ('posted', 'capture') and a.holder_id = $2
 """
 
-_OPEN = """
+# Refunds of ours are counted by the case itself.
+_SUM_CAME_BACK = """
+select coalesce(sum(r.amount_minor), 0)::bigint from transfers r
+where r.credit_account_id = t.debit_account_id and r.seq > t.seq
+  and r.reference in (t.id, t.pending_id)
+  and r.phase in ('posted', 'capture') and r.kind <> 'refund'
+"""
+
+_CAME_BACK = f"select ({_SUM_CAME_BACK}) from transfers t where t.id = $1"  # noqa: S608
+
+_CAME_BACK_SINCE = f"""
+select t.amount_minor, ({_SUM_CAME_BACK}) as came_back from transfers t where t.id = $1
+"""  # noqa: S608
+
+_FIELDS = """id, case_number, bank, holder_id, transfer_id, reason, statement, state, disposition,
+       currency, original_minor, recovered_minor, written_off_minor, denied_minor,
+       remaining_minor, answer_by, opened_at, closed_at"""
+
+# Six digits at least; the number grows beyond, for lpad alone would cut it.
+_OPEN = f"""
+with next as (select nextval('dispute_numbers')::text as number)
 insert into disputes (id, case_number, bank, holder_id, transfer_id, reason, statement, state,
                       currency, original_minor, remaining_minor, answer_by, opened_at)
-values ($1, $2::text || lpad(nextval('dispute_numbers')::text, 6, '0'), $3, $4, $5, $6, $7,
-        'OPEN', $8, $9, $9, $10, $11)
-returning case_number
-"""
+select $1, $2::text || lpad(number, greatest(6, length(number)), '0'), $3, $4, $5, $6, $7,
+       'OPEN', $8, $9, $9, $10, $11
+from next
+returning {_FIELDS}
+"""  # noqa: S608
 
-_CASE = """
-select id, case_number, bank, holder_id, transfer_id, reason, statement, state, disposition,
-       currency, original_minor, recovered_minor, written_off_minor, denied_minor,
-       remaining_minor, answer_by, opened_at, closed_at
-from disputes
-"""
+_CASE = f"select {_FIELDS} from disputes"  # noqa: S608
 
-_OF_HOLDER = "where holder_id = $1 order by opened_at desc, id desc limit $2"
+_OF_HOLDER = """
+where holder_id = $1 and (opened_at, id) < ($2, $3) order by opened_at desc, id desc limit $4
+"""
 
 _WAITING = """
 where state = 'OPEN' and (answer_by, id) > ($1, $2) order by answer_by, id limit $3
 """
 
-_EVENTS = """
-select at, kind, what, amount_minor, actor, detail from dispute_events
-where dispute_id = $1 order by seq
-"""
-
-_REFUND_WAITS = """
-select exists (select 1 from refunds where dispute_id = $1 and state = 'REQUESTED')
-"""
-
-_CLOSE = """
+_FINISH = """
 update disputes
 set state = 'CLOSED', disposition = $2, closed_at = $3,
     denied_minor = denied_minor + remaining_minor, remaining_minor = 0
@@ -339,4 +299,9 @@ set recovered_minor = recovered_minor + case when $3 then $2::bigint else 0 end,
     written_off_minor = written_off_minor + case when $3 then 0 else $2::bigint end,
     remaining_minor = remaining_minor - $2::bigint
 where id = $1
+"""
+
+_DECLARE = """
+insert into public_holidays (day, name) select * from unnest($1::date[], $2::text[])
+on conflict (day) do update set name = excluded.name
 """

@@ -1,35 +1,43 @@
 """Refunds: money back by a new ledger entry, by one person or, above the threshold, by two.
 
-Promise: a refund never exceeds what remains of its case; the entry, the case's liability and the
-audit row commit together; the maker is never the checker (a constraint as well); asked or
-approved twice it is paid once.
+Promise: a refund never exceeds what remains of its case, counting what came back by other doors
+(read under the wallet's lock, so that an operator's return and a refund cannot both be paid); the
+entry, the case's liability and the audit row commit together; the maker is never the checker (a
+constraint as well); asked or approved twice it is paid once. The threshold holds for all that is
+paid in a case by single persons together: a large refund cut into small ones needs two as well.
 
     (asked, up to the threshold)  -> PAID
-    (asked, above it) -> REQUESTED --another member, fresh code--> PAID
-                                   --24 hours, or no longer covered--> LAPSED
+    (asked, above it) -> REQUESTED --a supervisor, not who asked, fresh code--> PAID
+                                   --24 hours--> LAPSED
+    One refund of a case waits at a time (a unique index as well); meanwhile nothing else of it is
+    paid, so what waits stays covered.
 
 Money comes from the house account the transaction went to (COUNTERPARTY: recovered) or from the
-bank's own loss account (BANK: written off).
+bank's own loss account (BANK: written off). Who acts is the Work's own actor.
 
-Tables owned: refunds. Who calls: support door.
+Tables owned: refunds. Who calls: support door, closing.
 """
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
-from wallet.access import approvals
+from wallet.access import approvals, staff
 from wallet.access.approvals import Approval
 from wallet.access.staff import Role
 from wallet.disputes import cases
 from wallet.disputes.cases import Case, CaseState
+from wallet.disputes.statements import without_card_numbers
 from wallet.events import DisputeRefunded
 from wallet.identifiers import (
     AccountId,
     ApprovalId,
+    BankId,
     DisputeId,
     RefundId,
     StaffId,
@@ -40,21 +48,31 @@ from wallet.ledger.book import Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
-from wallet.work import Work
+from wallet.work import ActorKind, Work
 
 ACT: Final = "dispute.refund"
+MAKES: Final = Role.AGENT
+CHECKS: Final = Role.SUPERVISOR
 
 SecondPerson = Callable[[Work, ApprovalId, bytes], Awaitable[Approval | Declined]]
 """The checker's approval of this payload, proved with a fresh code."""
 
 
 class Source(enum.StrEnum):
+    """Whose money it is: where the transaction's went, or the bank's own."""
+
     COUNTERPARTY = "COUNTERPARTY"
     BANK = "BANK"
 
 
+class RefundState(enum.StrEnum):
+    REQUESTED = "REQUESTED"
+    PAID = "PAID"
+    LAPSED = "LAPSED"
+
+
 class Wish(Struct, frozen=True, kw_only=True):
-    """What an agent asks for. `threshold`: above it, two persons."""
+    """What an agent asks for. `threshold`, in the same currency: above it, two persons."""
 
     case_id: DisputeId
     money: Money
@@ -69,7 +87,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     amount_minor: int
     source: Source
     why: str
-    state: str
+    state: RefundState
     maker: StaffId
     checker: StaffId | None
     approval_id: ApprovalId | None
@@ -83,36 +101,138 @@ class Refund(Struct, frozen=True, kw_only=True):
         )
 
 
-async def ask(work: Work, wish: Wish, maker: StaffId) -> Outcome:
+async def ask(work: Work, wish: Wish) -> Outcome:
     """Give money back at once, or ask a second person when above the threshold.
 
-    Refuses: not_found, dispute_closed, refund_exceeds, currency_unsupported, conflict (the
-    transaction did not go to a house account, or another refund of the case waits), forbidden.
+    Refuses: not_found, forbidden, dispute_closed, refund_exceeds, currency_unsupported,
+    amount_invalid, account_closed, conflict (the transaction did not go to a house account, or
+    another refund of the case waits).
     """
+    maker = await acting_agent(work)
     case = await cases.locked(work, wish.case_id)
     _decide(case, wish.money)
-    if await work.value(_ANY_WAITING, case.id):
+    if await waiting(work, case):
         raise Refused(Reason.CONFLICT)
+    debit, credit = await _accounts(work, case, wish.source)
     refund = Refund(
         id=RefundId(new_id()),
         dispute_id=case.id,
         amount_minor=wish.money.minor,
         source=wish.source,
-        why=wish.why,
-        state="REQUESTED",
+        why=without_card_numbers(wish.why),
+        state=RefundState.REQUESTED,
         maker=maker,
         checker=None,
         approval_id=None,
         at=work.now,
     )
-    debit, credit = await _accounts(work, case, wish.source)
-    two_persons = wish.money > wish.threshold
-    approval_id: ApprovalId | None = None
-    if two_persons:
-        approval = await approvals.request(
-            work, ACT, str(refund.id), refund.payload_hash, role=Role.AGENT
-        )
-        approval_id = approval.id
+    alone = Money(await work.value(_PAID_ALONE, case.id), case.currency)
+    if wish.money + alone <= wish.threshold:
+        await _add(work, case, refund)
+        return await _pay(work, case, refund, None, debit, credit)
+    return await _request(work, case, refund)
+
+
+async def approve(work: Work, refund_id: RefundId, second: SecondPerson) -> Outcome:
+    """Approve, as another member of staff, and pay in the same Work.
+
+    Declines: otp_wrong, locked, approval_expired (the refund lapses).
+    Refuses: not_found, illegal_transition (paid or lapsed), four_eyes, forbidden, refund_exceeds
+    (the money has come back otherwise), account_closed.
+    """
+    checker = await _acting(work, CHECKS)
+    # The case is always locked before its refunds, here as in `ask`.
+    case_id = await work.value(_CASE_OF, refund_id)
+    if case_id is None:
+        raise Refused(Reason.NOT_FOUND)
+    case = await cases.locked(work, DisputeId(case_id))
+    refund = await work.struct(Refund, _LOCK, refund_id)
+    if refund is None:
+        raise Refused(Reason.NOT_FOUND)
+    if refund.state is not RefundState.REQUESTED or refund.approval_id is None:
+        raise Refused(Reason.ILLEGAL_TRANSITION, state=refund.state.value)
+    if refund.maker == checker:
+        raise Refused(Reason.FOUR_EYES)
+    _decide(case, Money(refund.amount_minor, case.currency))
+    approved = await second(work, refund.approval_id, refund.payload_hash)
+    if isinstance(approved, Declined):
+        if approved.reason is Reason.APPROVAL_EXPIRED:
+            await _lapse(work, case, refund)
+        return approved
+    spent = await approvals.execute(
+        work, refund.approval_id, act=ACT, payload_hash=refund.payload_hash
+    )
+    if isinstance(spent, Declined):
+        await _lapse(work, case, refund)
+        return spent
+    debit, credit = await _accounts(work, case, refund.source)
+    return await _pay(work, case, refund, checker, debit, credit)
+
+
+async def waiting(work: Work, case: Case) -> Refund | None:
+    """The refund of a locked case that waits for a second person. One that has waited too long
+    lapses here and now."""
+    refund = await work.struct(Refund, _LOCK_WAITING, case.id)
+    if refund is None:
+        return None
+    approval = await approvals.newest(work, ACT, str(refund.id))
+    if approval is not None and approval.expires_at > work.now:
+        return refund
+    await _lapse(work, case, refund)
+    return None
+
+
+async def with_refund_waiting(work: Work, case_ids: Sequence[DisputeId]) -> set[DisputeId]:
+    """Which of these cases have a refund that still waits for a second person."""
+    rows = await work.rows(_WAIT, list(case_ids), work.now - approvals.LIFE)
+    return {DisputeId(row["dispute_id"]) for row in rows}
+
+
+async def acting_agent(work: Work) -> StaffId:
+    """The support agent whose Work this is. Refuses: forbidden."""
+    return await _acting(work, MAKES)
+
+
+async def of_case(work: Work, case_id: DisputeId) -> list[Refund]:
+    """The refunds of a case, oldest first."""
+    return await work.structs(Refund, f"{_REFUND} where dispute_id = $1 order by at, id", case_id)
+
+
+async def bank_of(work: Work, refund_id: RefundId) -> BankId:
+    """The bank whose books a refund is paid in. Refuses: not_found."""
+    bank: str | None = await work.value("select bank from refunds where id = $1", refund_id)
+    if bank is None:
+        raise Refused(Reason.NOT_FOUND)
+    return BankId(bank)
+
+
+async def _acting(work: Work, role: Role) -> StaffId:
+    if work.actor.kind is not ActorKind.SUPPORT:
+        raise Refused(Reason.FORBIDDEN)
+    member = await staff.member_of(work, StaffId(UUID(work.actor.id)))
+    if role not in member.roles:
+        raise Refused(Reason.FORBIDDEN, role=role.value)
+    return member.id
+
+
+async def _request(work: Work, case: Case, refund: Refund) -> Outcome:
+    """Ask a second person. What is not there to be given is refused before anybody is asked."""
+    _decide_left(case, refund.amount_minor, await cases.came_back_elsewhere(work, case))
+    approval = await approvals.request(work, ACT, str(refund.id), refund.payload_hash, role=MAKES)
+    requested = msgspec.structs.replace(refund, approval_id=approval.id)
+    await _add(work, case, requested)
+    await cases.record(
+        work,
+        case,
+        "FINANCIAL",
+        "REFUND_REQUESTED",
+        amount_minor=refund.amount_minor,
+        detail=f"{refund.source.value}: {refund.why}",
+    )
+    return Done(answer=_answer(case, refund, RefundState.REQUESTED))
+
+
+async def _add(work: Work, case: Case, refund: Refund) -> None:
     await work.execute(
         _ADD,
         refund.id,
@@ -121,70 +241,15 @@ async def ask(work: Work, wish: Wish, maker: StaffId) -> Outcome:
         refund.amount_minor,
         refund.source.value,
         refund.why,
-        maker,
-        approval_id,
+        refund.maker,
+        refund.approval_id,
         work.now,
     )
-    if not two_persons:
-        return await _pay(work, case, refund, None, debit, credit)
-    await cases.record(
-        work,
-        case.bank,
-        case.id,
-        "FINANCIAL",
-        "REFUND_REQUESTED",
-        amount_minor=refund.amount_minor,
-        detail=refund.why,
-    )
-    return Done(answer=_answer(case, refund, "REQUESTED"))
 
 
-async def approve(
-    work: Work, refund_id: RefundId, checker: StaffId, second: SecondPerson
-) -> Outcome:
-    """Approve, as another member of staff, and pay in the same Work.
-
-    Declines: otp_wrong, locked, approval_expired (the refund lapses).
-    Refuses: not_found, illegal_transition, four_eyes, forbidden, dispute_closed, refund_exceeds.
-    """
-    # The case is always locked before its refunds, here as in `ask`.
-    case_id = await work.value(_CASE_OF, refund_id)
-    if case_id is None:
-        raise Refused(Reason.NOT_FOUND)
-    case = await cases.locked(work, DisputeId(case_id))
-    refund = await work.struct(Refund, _LOCK, refund_id)
-    if refund is None or refund.approval_id is None:
-        raise Refused(Reason.NOT_FOUND)
-    if refund.state != "REQUESTED":
-        raise Refused(Reason.ILLEGAL_TRANSITION, state=refund.state)
-    if refund.maker == checker:
-        raise Refused(Reason.FOUR_EYES)
-    _decide(case, Money(refund.amount_minor, case.currency))
-    approved = await second(work, refund.approval_id, refund.payload_hash)
-    if isinstance(approved, Declined):
-        if approved.reason is Reason.APPROVAL_EXPIRED:
-            await work.execute(_LAPSE, refund.id)
-        return approved
-    spent = await approvals.execute(
-        work, refund.approval_id, act=ACT, payload_hash=refund.payload_hash
-    )
-    if isinstance(spent, Declined):
-        return spent
-    debit, credit = await _accounts(work, case, refund.source)
-    return await _pay(work, case, refund, checker, debit, credit)
-
-
-async def of_case(work: Work, case_id: DisputeId) -> list[Refund]:
-    """The refunds of a case, oldest first."""
-    return await work.structs(Refund, f"{_REFUND} where dispute_id = $1 order by at, id", case_id)
-
-
-async def bank_of(work: Work, refund_id: RefundId) -> str:
-    """The bank whose books a refund is paid in. Refuses: not_found."""
-    bank: str | None = await work.value("select bank from refunds where id = $1", refund_id)
-    if bank is None:
-        raise Refused(Reason.NOT_FOUND)
-    return bank
+async def _lapse(work: Work, case: Case, refund: Refund) -> None:
+    await work.execute(_LAPSE, refund.id)
+    await cases.record(work, case, "WORKFLOW", "REFUND_LAPSED", amount_minor=refund.amount_minor)
 
 
 async def _pay(
@@ -198,6 +263,8 @@ async def _pay(
     money = Money(refund.amount_minor, case.currency)
     transfer_id = TransferId(refund.id)
     book = await open_book(work, accounts=[debit, credit], ids=[transfer_id])
+    # Read under the wallet's lock, which whoever else gives this money back needs as well.
+    _decide_left(case, refund.amount_minor, await cases.came_back_elsewhere(work, case))
     answer = book.post(
         Posting(
             id=transfer_id,
@@ -209,21 +276,21 @@ async def _pay(
         )
     )
     if not isinstance(answer, Posted):
-        raise Refused(answer.reason)
+        raise Refused(answer.reason, **answer.facts)
     await book.write()
     await work.execute(_PAID, refund.id, transfer_id, checker, work.now)
-    await cases.count_given_back(
-        work, case, refund.amount_minor, recovered=refund.source is Source.COUNTERPARTY
-    )
+    recovered = refund.source is Source.COUNTERPARTY
+    await cases.count_given_back(work, case, refund.amount_minor, recovered=recovered)
     await cases.record(
         work,
-        case.bank,
-        case.id,
+        case,
         "FINANCIAL",
         "REFUND_PAID",
         amount_minor=refund.amount_minor,
         detail=f"{refund.source.value}: {refund.why}",
     )
+    if not recovered:
+        await cases.record(work, case, "LIABILITY", "WRITTEN_OFF", amount_minor=refund.amount_minor)
     work.note(
         ACT,
         str(refund.id),
@@ -239,7 +306,7 @@ async def _pay(
             money=money,
         )
     )
-    return Done(answer=_answer(case, refund, "PAID"))
+    return Done(answer=_answer(case, refund, RefundState.PAID))
 
 
 async def _accounts(work: Work, case: Case, source: Source) -> tuple[AccountId, AccountId]:
@@ -261,16 +328,24 @@ def _decide(case: Case, money: Money) -> None:
     if case.state is CaseState.CLOSED:
         raise Refused(Reason.DISPUTE_CLOSED)
     if money.currency is not case.currency:
-        raise Refused(Reason.CURRENCY_UNSUPPORTED)
+        raise Refused(Reason.CURRENCY_UNSUPPORTED, currency=case.currency.value)
+    if money.minor <= 0:
+        raise Refused(Reason.AMOUNT_INVALID)
     if money > case.remaining:
         raise Refused(Reason.REFUND_EXCEEDS, remaining_minor=case.remaining_minor)
 
 
-def _answer(case: Case, refund: Refund, state: str) -> dict[str, str | int]:
+def _decide_left(case: Case, amount_minor: int, came_back_minor: int) -> None:
+    left = case.remaining_minor - came_back_minor
+    if amount_minor > left:
+        raise Refused(Reason.REFUND_EXCEEDS, remaining_minor=max(left, 0))
+
+
+def _answer(case: Case, refund: Refund, state: RefundState) -> dict[str, str | int]:
     return {
         "refund_id": str(refund.id),
         "dispute_id": str(case.id),
-        "state": state,
+        "state": state.value,
         "amount_minor": refund.amount_minor,
         "currency": case.currency.value,
     }
@@ -285,8 +360,16 @@ _LOCK = f"{_REFUND} where id = $1 for update"
 
 _CASE_OF = "select dispute_id from refunds where id = $1"
 
-_ANY_WAITING = """
-select exists (select 1 from refunds where dispute_id = $1 and state = 'REQUESTED')
+_LOCK_WAITING = f"{_REFUND} where dispute_id = $1 and state = 'REQUESTED' for update"
+
+# As approvals would say it, without asking for each one.
+_WAIT = """
+select dispute_id from refunds where dispute_id = any($1) and state = 'REQUESTED' and at > $2
+"""
+
+_PAID_ALONE = """
+select coalesce(sum(amount_minor), 0)::bigint from refunds
+where dispute_id = $1 and state = 'PAID' and checker is null
 """
 
 _ADD = """

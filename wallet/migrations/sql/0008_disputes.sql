@@ -78,6 +78,7 @@ create table refunds (
     constraint refunds_paid check ((state = 'PAID') = (transfer_id is not null))
 );
 create index refunds_of on refunds (dispute_id, at);
+create unique index refunds_one_waits on refunds (dispute_id) where state = 'REQUESTED';
 select smartid_table('refunds');
 revoke delete on refunds from smartid_app;
 select smartid_wall('refunds');
