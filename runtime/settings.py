@@ -13,6 +13,7 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_PUBLIC_HOST          the host that phones and ATM hosts sign for (wallet.smartid.test)
     SMARTID_CLAIM_TTL_S          life of a card claim from an ATM, seconds (600)
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
+    SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
     SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
     SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
     SMARTID_KEY_FILE             the vault's master key (<data>/master.key)
@@ -55,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_host: str = "wallet.smartid.test"
     claim_ttl_s: int = 600
     operator_url: str | None = None
+    topup_grace_s: int = 60
     sms_url: str | None = None
     teller: str = "groups"
     key_file: Path
@@ -98,6 +100,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_PUBLIC_HOST": self.public_host,
             "SMARTID_CLAIM_TTL_S": self.claim_ttl_s,
             "SMARTID_OPERATOR_URL": self.operator_url,
+            "SMARTID_TOPUP_GRACE_S": self.topup_grace_s,
             "SMARTID_SMS_URL": self.sms_url,
             "SMARTID_TELLER": self.teller,
             "SMARTID_KEY_FILE": self.key_file,
@@ -124,6 +127,8 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         public_host=given.text("SMARTID_PUBLIC_HOST") or "wallet.smartid.test",
         claim_ttl_s=given.number("SMARTID_CLAIM_TTL_S", 600, 30, 86_400),
         operator_url=given.url("SMARTID_OPERATOR_URL", ("http", "https")),
+        # At least the sender's own 10 s and the adapter's time-out together.
+        topup_grace_s=given.number("SMARTID_TOPUP_GRACE_S", 60, 20, 3_600),
         sms_url=given.url("SMARTID_SMS_URL", ("http", "https")),
         teller=given.choice("SMARTID_TELLER", ("groups", "one_by_one")),
         key_file=Path(key_file).absolute() if key_file else folder / "master.key",

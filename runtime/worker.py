@@ -65,7 +65,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             works=resources.works,
             clock=resources.clock,
             wake=waker(resources.redis),
-            handlers=handlers(resources, operators, sms, Patience()),
+            handlers=handlers(resources, operators, sms, Patience(grace_s=settings.topup_grace_s)),
             banks=every_bank,
             rounds=partial(rounds, resources),
         )

@@ -201,7 +201,7 @@ async def test_the_simulator_sells_what_the_adapter_asks_for() -> None:
 # Callbacks
 
 
-def _callback(adapter: HttpOperators, now_s: float = 1_000_000, **other: str) -> str | None:
+def _callback(adapter: HttpOperators, now_s: float = 1_000_000, **other: Any) -> str | None:
     body = b'{"external_id": "r1", "status": {"id": 9}}'
     headers = {**sign_callback(SECRET, "m1", 1_000_000, body), **other}
     return adapter.parse_callback(headers, body, now_s)
@@ -212,7 +212,7 @@ async def test_a_genuine_callback_names_its_reference(adapter: HttpOperators) ->
     signature = sign_callback(
         SECRET, "m1", 1_000_000, b'{"external_id": "r1", "status": {"id": 9}}'
     )
-    rotated = {"webhook-signature": f"v1,AAAA {signature['webhook-signature']}"}
+    rotated: dict[str, Any] = {"webhook-signature": f"v1,AAAA {signature['webhook-signature']}"}
     assert _callback(adapter, **rotated) == "r1"
 
 
@@ -230,7 +230,7 @@ async def test_a_genuine_callback_names_its_reference(adapter: HttpOperators) ->
     ],
 )
 async def test_a_callback_that_is_not_genuine_names_nothing(
-    adapter: HttpOperators, other: dict[str, str]
+    adapter: HttpOperators, other: dict[str, Any]
 ) -> None:
     assert _callback(adapter, **other) is None
 

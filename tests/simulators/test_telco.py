@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -216,9 +217,7 @@ async def test_an_empty_float_sells_nothing(buyer: Buyer) -> None:
         ({"amount": "1.255"}, 1003002),
     ],
 )
-async def test_what_is_not_sold_is_refused(
-    buyer: Buyer, other: dict[str, object], code: int
-) -> None:
+async def test_what_is_not_sold_is_refused(buyer: Buyer, other: dict[str, Any], code: int) -> None:
     answer = await buyer.buy("r1", **other)
     assert answer.json()["errors"][0]["code"] == code
     assert buyer.telco.books.deliveries() == []
