@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from wallet.access import devices
 from wallet.cards import atm_rows, claims, rows
 from wallet.cards.atm_rows import AtmKey, Reversal, Row, Screen
 from wallet.cards.create import decide_create
@@ -65,7 +66,7 @@ class AtmCardRequest(Struct, frozen=True, kw_only=True):
         return vault.blind_index("virtual_card.atm_request", text)
 
 
-class _No(Exception):
+class _NoCardError(Exception):
     """Leaves the decision: what the machine is told, and why really."""
 
     def __init__(self, reason: Reason, screen: Screen, why: str, smart_id: SmartId | None) -> None:
@@ -108,7 +109,7 @@ async def create_at_atm(work: Work, issuing: Issuing, request: AtmCardRequest) -
     try:
         smart_id = await _may_ask(work, issuing, request)
         card = await _make(work, issuing, request, smart_id)
-    except _No as no:
+    except _NoCardError as no:
         return await _decline(work, request, no)
     await atm_rows.made(work, request.key, smart_id.id, card.id)
     return _answer(issuing, card)
@@ -152,18 +153,20 @@ async def _may_ask(work: Work, issuing: Issuing, request: AtmCardRequest) -> Sma
     number = request.number.reveal()
     issuer = issuer_of(number)
     if issuer is None:
-        raise _No(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "not a Smart ID number", None)
+        raise _NoCardError(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "not a Smart ID number", None)
     if issuer != work.bank:
-        raise _No(Reason.ATM_DECLINED, Screen.OTHER_BANK, f"a card of {issuer}", None)
+        raise _NoCardError(Reason.ATM_DECLINED, Screen.OTHER_BANK, f"a card of {issuer}", None)
     smart_id = await smart_ids.by_number(work, issuing.vault, number)
     if smart_id is None:
-        raise _No(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "unknown Smart ID", None)
+        raise _NoCardError(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "unknown Smart ID", None)
     if not request.pin_verified:
-        raise _No(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "PIN not verified", smart_id)
+        raise _NoCardError(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "PIN not verified", smart_id)
     if request.phone is not None:
         owners = await holders.by_phone(work, issuing.vault, request.phone.reveal())
         if smart_id.holder_id not in {owner.id for owner in owners}:
-            raise _No(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "another phone typed", smart_id)
+            raise _NoCardError(
+                Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "another phone typed", smart_id
+            )
     return smart_id
 
 
@@ -173,7 +176,9 @@ async def _make(work: Work, issuing: Issuing, request: AtmCardRequest, smart_id:
     expires_on = await _decide(work, issuing, smart_id, standing, waiting)
     wallets = await wallets_of(work, [smart_id.holder_id], request.currency)
     if smart_id.holder_id not in wallets:
-        raise _No(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "no wallet in the currency", smart_id)
+        raise _NoCardError(
+            Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "no wallet in the currency", smart_id
+        )
     await _supersede(work, waiting)
     card_id = CardId(new_id())
     new = NewCard(
@@ -198,31 +203,28 @@ async def _make(work: Work, issuing: Issuing, request: AtmCardRequest, smart_id:
 async def _decide(
     work: Work, issuing: Issuing, smart_id: SmartId, standing: Standing, waiting: list[Card]
 ) -> date:
-    """The new card's expiry, or _No. A card still waiting makes room: it will be superseded."""
+    """The new card's expiry. A card still waiting makes room: it will be superseded."""
     rules = issuing.rules
     making_room = sum(card.live(work.now) for card in waiting)
     no = decide_create(rules, standing, standing.live_cards - making_room)
     if no is not None:
-        raise _No(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, no.reason.value, smart_id)
+        raise _NoCardError(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, no.reason.value, smart_id)
     since = work.now - timedelta(days=1)
-    if await work.value(_ASKED_SINCE, smart_id.id, since) >= rules.atm_requests_per_day:
-        raise _No(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "too many requests a day", smart_id)
-    if not await work.value(_HAS_PHONE, smart_id.holder_id):
-        raise _No(Reason.PHONE_NOT_PAIRED, Screen.PAIR_A_PHONE, "no paired phone", smart_id)
+    if await atm_rows.asked_since(work, smart_id.id, since) >= rules.atm_requests_per_day:
+        raise _NoCardError(
+            Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "too many requests a day", smart_id
+        )
+    if not await devices.active_of(work, [smart_id.holder_id]):
+        raise _NoCardError(
+            Reason.PHONE_NOT_PAIRED, Screen.PAIR_A_PHONE, "no paired phone", smart_id
+        )
     today = day_of(work.now)
     expires_on = expiry_for(today, rules.years_valid, standing.expires_on or today)
     if expires_on is None:
-        raise _No(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "Smart ID about to expire", smart_id)
+        raise _NoCardError(
+            Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "Smart ID about to expire", smart_id
+        )
     return expires_on
-
-
-_ASKED_SINCE: Final = """
-select count(*)::int from atm_card_requests where smart_id_id = $1 and at > $2
-"""
-
-_HAS_PHONE: Final = """
-select exists (select 1 from devices where holder_id = $1 and state = 'ACTIVE')
-"""
 
 
 async def _supersede(work: Work, waiting: list[Card]) -> None:
@@ -254,7 +256,7 @@ def _announce(work: Work, card: Card) -> None:
     work.later(JOB, payload, at=card.claim_expires_at, dedupe=f"{JOB}:{card.id}")
 
 
-async def _decline(work: Work, request: AtmCardRequest, no: _No) -> Declined:
+async def _decline(work: Work, request: AtmCardRequest, no: _NoCardError) -> Declined:
     smart_id_id: SmartIdId | None = no.smart_id.id if no.smart_id else None
     holder_id: HolderId | None = no.smart_id.holder_id if no.smart_id else None
     work.note(

@@ -7,7 +7,7 @@ Tables owned: atm_card_requests. Who calls: atm, undo.
 """
 
 import enum
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from msgspec import Struct
@@ -142,6 +142,17 @@ async def reversed_as(work: Work, key: AtmKey, result: Reversal) -> None:
 _REVERSED: Final = """
 update atm_card_requests set reversal = $6, reversed_at = $7
  where acquirer = $1 and terminal = $2 and rrn = $3 and stan = $4 and local_date = $5
+"""
+
+
+async def asked_since(work: Work, smart_id_id: SmartIdId, moment: datetime) -> int:
+    """How many requests named this Smart ID after `moment`, declined ones counted."""
+    times: int = await work.value(_ASKED_SINCE, smart_id_id, moment)
+    return times
+
+
+_ASKED_SINCE: Final = """
+select count(*)::int from atm_card_requests where smart_id_id = $1 and at > $2
 """
 
 

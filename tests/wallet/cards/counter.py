@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey
 from tests import world
 from tests.world import WorldHolder
 from wallet import cards
+from wallet.access import devices
 from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.cards import atm, claims, control, rows, undo
 from wallet.cards.atm import AtmCardRequest
@@ -60,24 +61,16 @@ class Counter:
 
     async def person(self, *, paired: bool = True, **given: Any) -> Person:
         holder = await world.holder(self.works, vault=self.vault, **given)
-        person = Person(holder, DeviceId(new_id()), ec.generate_private_key(ec.SECP256R1()))
-        if paired:
-            await self._pair(person)
-        return person
-
-    async def _pair(self, person: Person) -> None:
-        async def act(work: Work) -> None:
-            await work.execute(
-                "insert into devices (id, bank, holder_id, public_key, state, channel, paired_at)"
-                " values ($1, $2, $3, $4, 'ACTIVE', 'atm', $5)",
-                person.device_id,
-                person.holder.bank,
-                person.holder.id,
-                person.point,
-                work.now,
-            )
-
-        await self.works.perform(SYSTEM, person.holder.bank, act)
+        key = ec.generate_private_key(ec.SECP256R1())
+        person = Person(holder, DeviceId(new_id()), key)
+        if not paired:
+            return person
+        device = await self.works.perform(
+            SYSTEM,
+            holder.bank,
+            lambda work: devices.admit(work, holder.bank, holder.id, person.point, "atm"),
+        )
+        return Person(holder, device.id, key)
 
     # intents
 
