@@ -241,7 +241,8 @@ async def step_up(
     if await _prove(work, vault, account, code, also=True):
         return None
     work.note("staff.step_up_failed", str(staff_id))
-    return Declined(reason=Reason.OTP_WRONG)
+    left = -(account.failures + 1) % FAILURES_TO_LOCK
+    return Declined(reason=Reason.OTP_WRONG, facts={"tries_left": left})
 
 
 _TAKEN: Final = "select login from staff where login = any($1::text[])"

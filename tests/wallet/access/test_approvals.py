@@ -58,6 +58,10 @@ async def execute(desk: Desk, approval: Approval, payload: bytes = PAYLOAD) -> A
     )
 
 
+def wrong(left: int) -> Declined:
+    return Declined(reason=Reason.OTP_WRONG, facts={"tries_left": left})
+
+
 async def refused(attempt: object) -> Reason:
     with pytest.raises(Refused) as refusal:
         await attempt  # type: ignore[misc]
@@ -146,7 +150,7 @@ async def test_asking_again_for_the_same_is_the_same_request(desk: Desk) -> None
 async def test_a_wrong_code_is_counted_and_five_lock(desk: Desk, clock: TurnedClock) -> None:
     approval = await request(desk)
     answers = [await approve(desk, approval, code="000000") for _ in range(5)]
-    assert answers == [Declined(reason=Reason.OTP_WRONG)] * 5
+    assert answers == [wrong(left) for left in (4, 3, 2, 1, 0)]
     assert await approve(desk, approval) == Declined(reason=Reason.LOCKED)
     clock.advance(timedelta(minutes=15))
     assert isinstance(await approve(desk, approval), Approval)
@@ -155,7 +159,7 @@ async def test_a_wrong_code_is_counted_and_five_lock(desk: Desk, clock: TurnedCl
 async def test_a_code_used_to_sign_in_does_not_approve(desk: Desk, clock: TurnedClock) -> None:
     approval = await request(desk)
     await desk.sign_in("checker.mcs")
-    assert await approve(desk, approval) == Declined(reason=Reason.OTP_WRONG)
+    assert await approve(desk, approval) == wrong(4)
     clock.advance(timedelta(seconds=30))
     assert isinstance(await approve(desk, approval), Approval)
 
