@@ -9,6 +9,7 @@ Owns no table. Who calls: doors (freezing); intents (through the kinds).
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -126,48 +127,62 @@ async def expire_due(work: Work, limit: int) -> int:
 
 
 def unfreeze_kind() -> IntentKind:
-    return _card_kind("card.unfreeze", WhichCard, OtpPolicy.ALWAYS, wording.unfreeze, _unfrozen)
+    step = _OneStep("card.unfreeze", wording.unfreeze, _unfrozen)
+    return step.kind(WhichCard, OtpPolicy.ALWAYS)
 
 
 def close_kind() -> IntentKind:
-    return _card_kind("card.close", CloseCard, OtpPolicy.NEVER, wording.close, _closed)
+    return _OneStep("card.close", wording.close, _closed).kind(CloseCard, OtpPolicy.NEVER)
 
 
-def _unfrozen(card: Card, plan: _CardPlan, work: Work) -> Card:
-    return decide_unfreeze(card, Freezer.HOLDER, work.now)
+def _unfrozen(card: Card, plan: _CardPlan, moment: datetime) -> Card:
+    return decide_unfreeze(card, Freezer.HOLDER, moment)
 
 
-def _closed(card: Card, plan: _CardPlan, work: Work) -> Card:
+def _closed(card: Card, plan: _CardPlan, moment: datetime) -> Card:
     """Refuses: CARD_NOT_ACTIVE when it is over already."""
-    if not card.live(work.now):
-        raise Refused(Reason.CARD_NOT_ACTIVE, state=card.standing(work.now).value)
+    if not card.live(moment):
+        raise Refused(Reason.CARD_NOT_ACTIVE, state=card.standing(moment).value)
     closed = decide(card, CardState.CLOSED, plan.substatus or Substatus.END_USER_REQUEST)
     return replace(closed, frozen_by=frozenset())
 
 
-def _card_kind(
-    name: str,
-    fields: type[Struct],
-    otp: OtpPolicy,
-    word: Callable[[Card], Sentence],
-    decided: Callable[[Card, _CardPlan, Work], Card],
-) -> IntentKind:
+class _OneStep:
     """A kind whose effect is one step of one card of the holder's own."""
 
-    async def prepare(work: Work, asked: Sequence[Asked]) -> Sequence[Prepared | Refused]:
-        cards = await rows.by_ids(work, [one.fields.card_id for one in asked])
-        return [_prepared(work, one, cards.get(one.fields.card_id)) for one in asked]
+    def __init__(
+        self,
+        name: str,
+        word: Callable[[Card], Sentence],
+        decided: Callable[[Card, _CardPlan, datetime], Card],
+    ) -> None:
+        self._name = name
+        self._word = word
+        self._decided = decided
 
-    def _prepared(work: Work, one: Asked, card: Card | None) -> Prepared | Refused:
+    def kind(self, fields: type[Struct], otp: OtpPolicy) -> IntentKind:
+        return IntentKind(
+            name=self._name,
+            fields=fields,
+            prepare=self._prepare,
+            authorise=self._authorise,
+            otp=otp,
+        )
+
+    async def _prepare(self, work: Work, asked: Sequence[Asked]) -> Sequence[Prepared | Refused]:
+        cards = await rows.by_ids(work, [one.fields.card_id for one in asked])
+        return [self._prepared(work, one, cards.get(one.fields.card_id)) for one in asked]
+
+    def _prepared(self, work: Work, one: Asked, card: Card | None) -> Prepared | Refused:
         if card is None or card.holder_id != one.holder_id:
             return Refused(Reason.NOT_FOUND)
         reason = getattr(one.fields, "reason", None)
         plan = _CardPlan(card_id=card.id, substatus=Substatus(reason) if reason else None)
         try:
-            decided(card, plan, work)
+            self._decided(card, plan, work.now)
         except Refused as refused:
             return refused
-        sentence = word(card)
+        sentence = self._word(card)
         return Prepared(
             text_en=sentence.en,
             text_km=sentence.km,
@@ -175,7 +190,8 @@ def _card_kind(
             facts={"last_four": card.last_four},
         )
 
-    async def authorise(work: Work, consumed: Sequence[Consumed]) -> Sequence[GroupAnswer]:
+    async def _authorise(self, work: Work, consumed: Sequence[Consumed]) -> Sequence[GroupAnswer]:
+        """Declines: what the step refuses by now."""
         plans = [msgspec.convert(one.plan, _CardPlan) for one in consumed]
         cards = await rows.locked(work, [plan.card_id for plan in plans])
         changes: dict[CardId, Change] = {}
@@ -186,21 +202,23 @@ def _card_kind(
                 answers.append(Refused(Reason.NOT_FOUND))
                 continue
             try:
-                after = decided(card, plan, work)
+                after = self._decided(card, plan, work.now)
             except Refused as refused:
                 answers.append(Declined(reason=refused.reason, facts=refused.facts))
                 continue
-            if after != card:
-                before = changes[card.id].before if card.id in changes else card
-                changes[card.id] = Change(
-                    act=name, cause="holder", before=before, after=after, actor=actor_of(one)
-                )
-                cards[card.id] = after
             answers.append(Done(answer={"card": after.view(work.now)}))
+            if after != card:
+                changes[card.id] = self._step(one, changes.get(card.id), card, after)
+                cards[card.id] = after
         await rows.change(work, list(changes.values()))
         return answers
 
-    return IntentKind(name=name, fields=fields, prepare=prepare, authorise=authorise, otp=otp)
+    def _step(self, one: Consumed, earlier: Change | None, card: Card, after: Card) -> Change:
+        # A second step of one card in one group is written with the first as one.
+        before = earlier.before if earlier else card
+        return Change(
+            act=self._name, cause="holder", before=before, after=after, actor=actor_of(one)
+        )
 
 
 def unfreeze_smart_id_kind() -> IntentKind:
