@@ -112,11 +112,7 @@ async def prepare_intent(
     data: Wish, caller: HolderCaller, resources: Resources, kinds: Kinds
 ) -> Response[PreparedIntent]:
     lanes = kinds.named(data.kind)
-    try:
-        fields = msgspec.convert(data.fields, lanes.kind.fields, strict=True)
-    except msgspec.ValidationError as error:
-        told = {f"fields.{name}": why for name, why in named_field(str(error)).items()}
-        raise FieldsRefused(told) from None
+    fields = _fields_of(lanes.kind.fields, data.fields)
     asked = Asked(
         holder_id=caller.holder_id,
         device_id=caller.device_id,
@@ -127,6 +123,19 @@ async def prepare_intent(
     )
     prepared: Any = answered(await resources.teller.ask(lanes.prepare, caller.bank, asked))
     return Response(prepared, status_code=201)
+
+
+def _fields_of(into: type[Struct], given: dict[str, Any]) -> Struct:
+    """The wish's fields as the kind's own. A field the kind does not know is refused here, whether
+    or not its room thought of it."""
+    unknown = given.keys() - set(into.__struct_encode_fields__)
+    if unknown:
+        raise FieldsRefused({f"fields.{name}": "No such field" for name in sorted(unknown)})
+    try:
+        return msgspec.convert(given, into, strict=True)
+    except msgspec.ValidationError as error:
+        told = {f"fields.{name}": why for name, why in named_field(str(error)).items()}
+        raise FieldsRefused(told) from None
 
 
 @post(
