@@ -66,14 +66,14 @@ async def mark_sent(work: Work, requests: Sequence[Marking]) -> list[Done]:
     answers: list[Done] = []
     sending: list[TopupId] = []
     for request in requests:
+        # Taken out: a second request for the same top-up finds it gone and does not send.
         created_at = held.pop(request.topup_id, None)
-        too_old = (
-            created_at is not None
-            and (work.now - created_at).total_seconds() >= request.patience.give_up_s
-        )
-        if created_at is not None and not too_old:
+        waited_s = 0.0 if created_at is None else (work.now - created_at).total_seconds()
+        too_old = waited_s >= request.patience.give_up_s
+        send = created_at is not None and not too_old
+        if send:
             sending.append(request.topup_id)
-        answers.append(Done(answer={"send": request.topup_id in sending, "too_old": too_old}))
+        answers.append(Done(answer={"send": send, "too_old": too_old}))
     if sending:
         await work.execute(_MARK_SENT, sending, work.now)
     return answers

@@ -198,6 +198,13 @@ async def test_the_same_job_run_by_ten_workers_at_once_sends_once(shop: Shop) ->
     assert (shop.sent(topup_id), shop.delivered(topup_id)) == (1, 1)
 
 
+async def test_of_several_asking_in_one_group_exactly_one_is_told_to_send(shop: Shop) -> None:
+    topup_id = await shop.buy(number(0))
+    asking = [Marking(topup_id=topup_id, patience=PATIENCE)] * 3
+    answers = await shop.teller.ask_group(MARKING, ACLEDA, asking)
+    assert [a.answer["send"] for a in answers if isinstance(a, Done)] == [True, False, False]
+
+
 async def test_a_process_that_slept_after_marking_no_longer_calls(shop: Shop) -> None:
     topup_id = await shop.buy(number(0))
     hasty = topups.Patience(sending_s=0.0)
