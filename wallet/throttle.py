@@ -28,7 +28,7 @@ from msgspec import Struct
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import MaxConnectionsError, RedisError
 
 from wallet.outcomes import Reason, Refused
 
@@ -63,7 +63,7 @@ class Tried(Struct, frozen=True, kw_only=True):
     tries_left: int
 
 
-def connect(url: str, *, connections: int = 64) -> "Redis":
+def connect(url: str, *, connections: int = 64, timeout_s: float = SOCKET_TIMEOUT_S) -> "Redis":
     """A client that never repeats a command by itself and gives up after 0.3 s.
 
     redis-py's own defaults (ten retries, 5 s) would run a verify script whose reply was lost a
@@ -72,9 +72,9 @@ def connect(url: str, *, connections: int = 64) -> "Redis":
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
-        timeout=SOCKET_TIMEOUT_S,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
@@ -89,11 +89,12 @@ class Throttle:
         redis: "Redis",
         *,
         prefix: str = "smartid",
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
         elapsed_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
         self._prefix = prefix
-        self._elapsed_s = elapsed_s
+        self._answer_timeout_s = answer_timeout_s
         self._local = _LocalBuckets(elapsed_s)
         self._breaker = _Breaker(elapsed_s)
         self._admit = redis.register_script(_ADMIT)
@@ -193,7 +194,7 @@ class Throttle:
     async def alive(self) -> bool:
         """Whether Redis answers now, for the readiness page."""
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._answer_timeout_s):
                 return bool(await self._redis.ping())
         except (RedisError, OSError, TimeoutError):
             return False
@@ -204,10 +205,11 @@ class Throttle:
         if self._breaker.is_open():
             raise Refused(down)
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._answer_timeout_s):
                 found = await ask()
         except (RedisError, OSError, TimeoutError) as error:
-            self._breaker.failed()
+            if not _pool_is_out(error):
+                self._breaker.failed()
             raise Refused(down) from error
         self._breaker.answered()
         return found
@@ -256,6 +258,11 @@ class _LocalBuckets:
         if len(self._due) > self.LIMIT:
             self._due.popitem(last=False)
         return 0
+
+
+def _pool_is_out(error: Exception) -> bool:
+    """More asked at once than there are connections: that says nothing about the server."""
+    return isinstance(error, MaxConnectionsError) or str(error) == "No connection available."
 
 
 def _fingerprint(text: str) -> str:
