@@ -138,6 +138,9 @@ class Book:
     async def _write_counters(self) -> None:
         changed = [account for account in self._accounts.values() if any(account.deltas)]
         columns = [[account.deltas[i] for account in changed] for i in range(4)]
+        house = [account.id for account in changed if not account.has_floor]
+        if house:
+            await self._work.rows(_LOCK_HOUSE_ACCOUNTS, house)
         tag = await self._work.execute(_ADD_COUNTERS, [account.id for account in changed], *columns)
         if tag != f"UPDATE {len(changed)}":
             raise AssertionError("not every account of the group could be written")
@@ -339,16 +342,17 @@ select $1, * from unnest($2::uuid[], $3::timestamptz[])
 
 _CLOSE_HOLDS = "delete from open_holds where id = any($1)"
 
-# Floor accounts are already ours; house accounts are locked here, in id order.
+# Floor accounts are already ours; house accounts are locked here, in id order, by a statement of
+# its own: joined into the next one it made plans that compare every account with every other.
+_LOCK_HOUSE_ACCOUNTS = "select id from accounts where id = any($1) order by id for no key update"
+
 _ADD_COUNTERS = """
-with ours as (select id from accounts where id = any($1) order by id for no key update)
 update accounts a
 set debits_pending = a.debits_pending + d.debits_pending,
     debits_posted = a.debits_posted + d.debits_posted,
     credits_pending = a.credits_pending + d.credits_pending,
     credits_posted = a.credits_posted + d.credits_posted
 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-         as d (id, debits_pending, debits_posted, credits_pending, credits_posted),
-     ours
-where a.id = d.id and ours.id = a.id
+         as d (id, debits_pending, debits_posted, credits_pending, credits_posted)
+where a.id = d.id
 """
