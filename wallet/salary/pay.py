@@ -46,9 +46,12 @@ async def pay_lines(work: Work, wanted: Sequence[LineToPay]) -> list[GroupAnswer
     Done answers `state`: PAID, RETURNED, or null when the line was not ours to pay (paid already,
     being paid by another worker, or its run is not approved).
     """
-    rows = await work.rows(
-        _TAKE, [want.run_id for want in wanted], [want.line_no for want in wanted], work.bank
-    )
+    by_run: dict[SalaryRunId, list[int]] = {}
+    for want in wanted:
+        by_run.setdefault(want.run_id, []).append(want.line_no)
+    rows = []
+    for run_id in sorted(by_run):
+        rows += await work.rows(_TAKE, run_id, by_run[run_id], work.bank)
     became: dict[tuple[UUID, int], str] = {}
     if rows:
         for row, transfer_id in await _credit(work, rows):
@@ -183,15 +186,15 @@ where run_id = $1 and bank = $2 and state = 'PENDING' and line_no > $3
 order by line_no limit $4
 """
 
-# Locked in line order, before any account; lines another worker holds are left to it.
+# Locked in line order, before any account; lines another worker holds are left to it. One run at
+# a time by its primary key: joined to a list of lines, a table without statistics is read whole.
 _TAKE: Final = """
 select l.run_id, l.line_no, l.holder_id, l.account_id, l.account_no, l.amount_minor,
        r.agency, r.period, r.half
-from unnest($1::uuid[], $2::int[]) as w (run_id, line_no)
-join salary_lines l on l.run_id = w.run_id and l.line_no = w.line_no
+from salary_lines l
 join salary_runs r on r.id = l.run_id and r.state in ('APPROVED', 'PAYING')
-where l.state = 'PENDING' and l.bank = $3
-order by l.run_id, l.line_no
+where l.run_id = $1 and l.line_no = any($2::int[]) and l.state = 'PENDING' and l.bank = $3
+order by l.line_no
 for update of l skip locked
 """
 
