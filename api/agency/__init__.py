@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from api.agency import funnel
+from api.agency import funnel, salary_files
 from api.security import staff_door
 from wallet.access.staff import StaffKind
 
-HANDLERS: Final[list[Any]] = [*funnel.HANDLERS]
+HANDLERS: Final[list[Any]] = [*funnel.HANDLERS, *salary_files.HANDLERS]
 """Beside signing in and out, which every staff door has."""
 
 router = staff_door(StaffKind.AGENCY_OFFICER, "/v1/agency", HANDLERS)
