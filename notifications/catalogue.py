@@ -143,6 +143,18 @@ _SECURITY: Final = {
         "លេខកូដប្រើម្តងត្រូវបានចាក់សោ",
         "បានបញ្ចូលលេខកូដខុសច្រើនដង។ លេខកូដត្រូវបានចាក់សោ ៣០ នាទី។",
     ),
+    "pin_locked": _Words(
+        "PIN resting",
+        "Too many wrong PINs were entered on your phone. Wait a while, then try again.",
+        "លេខសម្ងាត់ត្រូវបានផ្អាក",
+        "បានបញ្ចូលលេខសម្ងាត់ខុសច្រើនដង។ សូមរង់ចាំបន្តិច រួចព្យាយាមម្តងទៀត។",
+    ),
+    "device_revoked": _Words(
+        "Phone removed",
+        "Your phone can no longer sign for your Smart ID. Pair one at an ATM or a branch.",
+        "បានដកទូរស័ព្ទចេញ",
+        "ទូរស័ព្ទរបស់អ្នកលែងអាចប្រើជាមួយ Smart ID បានទៀត។ សូមភ្ជាប់ទូរស័ព្ទនៅ ATM ឬសាខា។",
+    ),
 }
 _SECURITY_ANY: Final = _Words(
     "Security of your account",

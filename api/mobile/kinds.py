@@ -1,7 +1,7 @@
 """Every kind of intent a phone may ask for, each with its two lanes of the teller.
 
 Promise: one table, made once for the application; a kind that is not in it does not exist.
-Who calls: the intents of the mobile door, through the `kinds` dependency.
+Who calls: the intents of the mobile door, and nobody else.
 """
 
 from dataclasses import dataclass
@@ -56,8 +56,8 @@ class Kinds:
         return lanes
 
 
-async def provide_kinds(request: Request[Any, Any, Any]) -> Kinds:
-    """The `kinds` dependency."""
+def kinds_of(request: Request[Any, Any, Any]) -> Kinds:
+    """The table of the application that serves this request."""
     state = request.app.state
     if "kinds" not in state:
         state.kinds = Kinds(state.resources)

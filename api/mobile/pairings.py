@@ -21,8 +21,9 @@ from wallet.identifiers import PairingId, Secret
 from wallet.outcomes import Reason, Refused
 from wallet.throttle import RetryAfter
 
-PER_MINUTE: Final = 10
-BURST: Final = 30
+PER_MINUTE: Final = 120
+BURST: Final = 240
+"""From one address: behind a mobile operator's there are thousands of phones."""
 
 PairingSecret = Annotated[
     str,

@@ -16,7 +16,10 @@ from wallet.access import sessions
 from wallet.access.sessions import LoginTry
 from wallet.access.signing import unbase64url
 from wallet.identifiers import DeviceId, HolderId, Secret
-from wallet.throttle import LOGIN_NONCE_S
+from wallet.outcomes import Reason, Refused
+from wallet.throttle import LOGIN_NONCE_S, RetryAfter
+
+CHALLENGES_PER_MINUTE: Final = 20
 
 
 class WhichDevice(Body, frozen=True, kw_only=True):
@@ -49,6 +52,11 @@ class OpenedSession(Struct, frozen=True, kw_only=True):
 
 @post("/login-challenges", opt=ANONYMOUS, security=[], summary="A nonce to sign in with")
 async def issue_challenge(data: WhichDevice, resources: Resources) -> Challenge:
+    admitted = await resources.throttle.admit(
+        "login-challenge", CHALLENGES_PER_MINUTE, CHALLENGES_PER_MINUTE, tag=str(data.device_id)
+    )
+    if isinstance(admitted, RetryAfter):
+        raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
     nonce = await resources.throttle.issue_login_nonce(str(data.device_id))
     return Challenge(challenge=nonce, host=resources.policy.host)
 

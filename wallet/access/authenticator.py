@@ -56,7 +56,7 @@ def confirm_kind(vault: Vault) -> IntentKind:
     async def authorise(work: Work, consumed: Sequence[Consumed]) -> Sequence[GroupAnswer]:
         await otp.activate(work, vault, [one.holder_id for one in consumed])
         for one in consumed:
-            work.emit(SecurityNotice(holder_id=one.holder_id, what="totp_active"))
+            work.emit(SecurityNotice(holder_id=one.holder_id, what="totp_enrolled"))
         return [Done(answer={"authenticator": "ACTIVE"}) for _ in consumed]
 
     return IntentKind(

@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from wallet.access import challenges, totp
 from wallet.access.challenges import CODE_DIGITS, TRIES, Challenge, Gate, code_over
+from wallet.events import SecurityNotice
 from wallet.identifiers import HolderId, IntentId, Secret
 from wallet.outcomes import Declined, Reason, Refused
 from wallet.vault import Plain, Sealed, Unsealer, Vault, person_scope
@@ -119,6 +120,7 @@ async def settle(work: Work, judged: Sequence[Judged]) -> None:
         await challenges.count(work, [one.challenge_id for one in wrong if one.challenge_id])
         for row in locked:
             work.note("otp.locked", str(row["holder_id"]), holder_id=row["holder_id"])
+            work.emit(SecurityNotice(holder_id=row["holder_id"], what="otp_locked"))
 
 
 class _Standing:

@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from wallet.access.hashing import Hashing
+from wallet.events import SecurityNotice
 from wallet.identifiers import BankId, HolderId, Secret
 from wallet.outcomes import Reason, Refused
 from wallet.vault import Vault
@@ -77,6 +78,7 @@ async def count(work: Work, holder_id: HolderId, pin: Pin, *, right: bool) -> bo
     await work.execute(_COUNT, holder_id, failures, locked_until)
     if locked_until is not None:
         work.note("pin.locked", str(holder_id), holder_id=holder_id)
+        work.emit(SecurityNotice(holder_id=holder_id, what="pin_locked"))
     return False
 
 
