@@ -105,7 +105,7 @@ class Database:
             min_size=smallest,
             max_size=largest,
             init=_prepare_connection,
-            reset=_end_open_transaction,
+            reset=_nothing_to_reset,
             server_settings=settings,
             command_timeout=max(statement_timeout_s * 2, 10.0),
             timeout=10.0,
@@ -128,6 +128,9 @@ class Database:
         return Connection(await self._pool.acquire(timeout=5.0))
 
     async def release(self, connection: Connection) -> None:
+        """Give a connection back; a transaction still open on it is rolled back."""
+        if not connection.raw.is_closed() and connection.raw.is_in_transaction():
+            await connection.rollback()
         await self._pool.release(connection.raw, timeout=5.0)
 
     async def rows(self, sql: str, *arguments: Any) -> list[Record]:
@@ -179,10 +182,8 @@ async def _prepare_connection(raw: Any) -> None:
     )
 
 
-async def _end_open_transaction(raw: Any) -> None:
+async def _nothing_to_reset(raw: Any) -> None:
     """Instead of asyncpg's RESET ALL on every release: our settings are per transaction."""
-    if raw.is_in_transaction():
-        await raw.execute("rollback")
 
 
 _BEGIN = """

@@ -293,8 +293,7 @@ class Works:
             await self._give_back(connection)
 
     async def _give_back(self, connection: Connection) -> None:
-        # Shielded: a cancelled caller must not leave a connection out of the pool. The pool's
-        # reset rolls back whatever is still open.
+        # Shielded: a cancelled caller must not leave a connection out of the pool.
         with suppress(*CONNECTION_LOST):
             await asyncio.shield(self._database.release(connection))
 
