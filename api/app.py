@@ -31,6 +31,7 @@ from api.problems import (
 from api.resources import Resources
 from api.security import idempotency_key, secured
 from api.wire import FieldsRefused, StrictRequest
+from notifications.live import Listeners
 from wallet.access.sessions import Recognition
 from wallet.outcomes import Reason, Refused
 
@@ -57,6 +58,7 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
 
     Raises LooseBodyError for a door with a loose body.
     """
+    listeners = Listeners(resources.redis)
     metrics = PrometheusConfig(app_name="smartid", prefix="smartid", group_path=True)
     app = Litestar(
         route_handlers=[
@@ -79,6 +81,7 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
         },
         middleware=[metrics.middleware],
         before_send=[secured],
+        on_shutdown=[listeners.close],
         request_class=StrictRequest,
         request_max_body_size=LARGEST_BODY,
         openapi_config=description.described(),
@@ -88,6 +91,7 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
     )
     app.state.resources = resources
     app.state.recognition = Recognition(resources.works)
+    app.state.listeners = listeners
     refuse_loose_bodies(app)
     return app
 

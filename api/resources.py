@@ -25,6 +25,9 @@ class Policy:
     four_eyes_above_usd_cents: int = 10_000
     host: str = "wallet.smartid.test"
     """The host name that phones and ATM hosts sign for."""
+    stream_heartbeat_s: float = 15.0
+    stream_life_s: float = 240.0
+    """Shorter than a session may idle, so that each return looks at it afresh."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Promise: Redis carries only "look again" for a list of holders; what there is to see comes from
 the inbox. With Redis gone streams fall back to looking at each heartbeat, and come back by
-themselves. Who calls: delivery (waking), the phone door (listening).
+themselves; once it listens (again), everybody looks, for nobody knows what was missed.
+Who calls: delivery (waking), the phone door (listening).
 """
 
 import asyncio
@@ -41,10 +42,12 @@ class Listeners:
         self._redis = redis
         self._waiting: dict[HolderId, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self.closed = False
+        """The process stops: whoever is woken ends their stream."""
 
     def listen(self, holder_id: HolderId) -> asyncio.Event:
         """An event set whenever the holder may have something new; give it back by `leave`."""
-        if self._task is None or self._task.done():
+        if not self.closed and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._hear())
         event = asyncio.Event()
         self._waiting[holder_id].add(event)
@@ -56,12 +59,11 @@ class Listeners:
             del self._waiting[holder_id]
 
     async def close(self) -> None:
+        self.closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for events in list(self._waiting.values()):
-            for event in events:
-                event.set()
+        self._wake_all()
 
     async def _hear(self) -> None:
         while True:
@@ -69,13 +71,20 @@ class Listeners:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(CHANNEL)
                     while True:
-                        message = await pubsub.get_message(
-                            ignore_subscribe_messages=True, timeout=30.0
-                        )
-                        if message is not None:
+                        message = await pubsub.get_message(timeout=30.0)
+                        if message is None:
+                            continue
+                        if message["type"] == "subscribe":
+                            self._wake_all()
+                        elif message["type"] == "message":
                             self._wake(message["data"])
             except (RedisError, OSError):
                 await asyncio.sleep(RETRY_S)
+
+    def _wake_all(self) -> None:
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
 
     def _wake(self, data: bytes) -> None:
         for start in range(0, len(data), 16):

@@ -244,8 +244,10 @@ class Phone:
             await _check(answer)
             event: dict[str, Any] = {}
             async for line in answer.aiter_lines():
-                if not line and event:
-                    yield event
+                if not line:
+                    # Without data it only names the place, as the standard has it.
+                    if "data" in event:
+                        yield event
                     event = {}
                 name, colon, value = line.partition(":")
                 if colon and name:

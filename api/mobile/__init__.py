@@ -8,7 +8,17 @@ from typing import Final
 
 from litestar import Router
 
-from api.mobile import accounts, cards, intents, pairings, qr, sessions, topups
+from api.mobile import (
+    accounts,
+    cards,
+    disputes,
+    inbox,
+    intents,
+    pairings,
+    qr,
+    sessions,
+    topups,
+)
 from api.security import holder_door
 
 router: Final[Router] = holder_door(
@@ -21,5 +31,7 @@ router: Final[Router] = holder_door(
         *cards.HANDLERS,
         *qr.HANDLERS,
         *topups.HANDLERS,
+        *disputes.HANDLERS,
+        *inbox.HANDLERS,
     ],
 )

@@ -87,13 +87,16 @@ async def test_listeners_are_woken_over_redis_and_only_those_concerned(redis: "R
     listeners = Listeners(redis)
     me, other = HolderId(new_id()), HolderId(new_id())
     mine, theirs = listeners.listen(me), listeners.listen(other)
-    wake = waker(redis)
-    for _ in range(100):
-        await wake([HolderId(new_id()), me])
-        if mine.is_set():
-            break
-        await asyncio.sleep(0.02)
-    assert mine.is_set()
+    # Once it listens, everybody looks: what was said before nobody heard.
+    async with asyncio.timeout(5):
+        await mine.wait()
+        await theirs.wait()
+    mine.clear()
+    theirs.clear()
+
+    await waker(redis)([HolderId(new_id()), me])
+    async with asyncio.timeout(5):
+        await mine.wait()
     assert not theirs.is_set()
     listeners.leave(me, mine)
     await listeners.close()
