@@ -37,6 +37,9 @@ class RequestedPairing(Struct, frozen=True, kw_only=True):
 class Approve(Body, frozen=True, kw_only=True):
     totp: Annotated[str, Meta(max_length=6, description="A fresh time code of the approver.")]
 
+    def __repr__(self) -> str:
+        return "Approve(***)"
+
 
 @post("/pairing-requests", summary="Ask that a phone be confirmed as a holder's")
 async def request_pairing(

@@ -43,6 +43,9 @@ class Factors(Body, frozen=True, kw_only=True):
     otp: Annotated[str, Meta(max_length=8, examples=["80514014"])] | None = None
     kind: Annotated[str, Meta(max_length=40, examples=["qr.pay"])] | None = None
 
+    def __repr__(self) -> str:
+        return "Factors(***)"
+
 
 class Text(Struct, frozen=True, kw_only=True):
     en: str

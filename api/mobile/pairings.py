@@ -62,6 +62,9 @@ class Proof(Body, frozen=True, kw_only=True):
     signature: Annotated[str, Meta(max_length=128, description="ES256, r || s, base64url.")]
     pin: Annotated[str, Meta(min_length=6, max_length=6, description="Six digits, not obvious.")]
 
+    def __repr__(self) -> str:
+        return "Proof(***)"
+
 
 class PairedDevice(Struct, frozen=True, kw_only=True):
     device_id: str

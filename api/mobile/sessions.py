@@ -40,6 +40,9 @@ class SignIn(Body, frozen=True, kw_only=True):
     signature: Annotated[str, Meta(max_length=128, description="ES256, r || s, base64url.")]
     pin: Annotated[str, Meta(min_length=1, max_length=12)]
 
+    def __repr__(self) -> str:
+        return "SignIn(***)"
+
 
 class OpenedSession(Struct, frozen=True, kw_only=True):
     """The token is shown this once: send it as `Authorization: Bearer`."""
@@ -48,6 +51,9 @@ class OpenedSession(Struct, frozen=True, kw_only=True):
     holder_id: HolderId
     expires_at: datetime
     idle_after_s: int
+
+    def __repr__(self) -> str:
+        return "OpenedSession(***)"
 
 
 @post("/login-challenges", opt=ANONYMOUS, security=[], summary="A nonce to sign in with")

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from api.mobile.intents import Factors
+from api.mobile.pairings import Proof
+from api.mobile.sessions import SignIn
 from simulators.phone_keys import DeviceKey, laid_out, unbase64url
 from tests import world
 from tests.phones import Pocket
@@ -266,6 +269,19 @@ async def test_without_redis_nobody_signs_in_but_sessions_go_on(door: Door) -> N
     assert refused.value.reason is Reason.OTP_UNAVAILABLE
     assert await cut.is_known(signed_in)
     await client.aclose()
+
+
+def test_what_a_phone_proves_with_is_not_printed() -> None:
+    tried = LoginTry(
+        device_id=DeviceId(new_id()), challenge="c", signature=b"s", pin=Secret("730428")
+    )
+    bodies = [
+        SignIn(device_id=tried.device_id, challenge="c", signature="s", pin="730428"),
+        Proof(signature="s", pin="730428"),
+        Factors(signature="s", otp="730428"),
+    ]
+    for shown in (tried, *bodies):
+        assert "730428" not in repr(shown)
 
 
 async def last_seen(works: Works) -> Any:
