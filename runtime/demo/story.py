@@ -195,16 +195,16 @@ async def _salary_until(officer: Officer, run_id: str, states: set[str]) -> dict
 
 async def _card_in_app(cast: Cast, say: Say) -> None:
     holder = cast.holder
-    card = await holder.do("card", "card.create", currency="USD", label="Online")
+    card = (await holder.do("card", "card.create", currency="USD", label="Online"))["card"]
     say(f'   the phone shows: "{await holder.text_of("card")}", signs, and gives a code')
     say(f"   card •••• {card['last_four']} until {card['expires_on']}, {card['state']}")
-    shown = await holder.do("reveal", "card.reveal", card_id=card["card_id"])
+    shown = await holder.do("reveal", "card.reveal", card_id=card["id"])
     if "jwe" in shown:
         details = holder.phone.key.decrypt(shown["jwe"])
         say(f"   its details came sealed for this phone alone: {len(details)} fields, shown once")
-    await holder.post("freeze-card", f"/cards/{card['card_id']}/freeze", {})
-    thawed = await holder.do("unfreeze-card", "card.unfreeze", card_id=card["card_id"])
-    say(f"   frozen at once; unfrozen by signature and code: {thawed['state']}")
+    await holder.post("freeze-card", f"/cards/{card['id']}/freeze", {})
+    thawed = await holder.do("unfreeze-card", "card.unfreeze", card_id=card["id"])
+    say(f"   frozen at once; unfrozen by signature and code: {thawed['card']['state']}")
 
 
 async def _freeze_smart_id(cast: Cast, say: Say) -> None:
@@ -240,11 +240,11 @@ async def _card_at_atm(cast: Cast, say: Say) -> None:
         reference=claim["reference"],
         number_match=claim["number_match"],
     )
-    say(f"   claimed in the app: {claimed['state']}")
+    say(f"   claimed in the app: {claimed['card']['state']}")
     second = await _ask_atm(cast, "atm-reversed")
     undone = await _reverse(cast, "atm-reversed")
     say(f"   a second one, •••• {second['last_four']}, its printer failed: {undone['result']}")
-    await cast.holder.do("close", "card.close", card_id=claimed["card_id"])
+    await cast.holder.do("close", "card.close", card_id=claimed["card"]["id"])
     say("   the claimed card is closed again")
     third = await _ask_atm(cast, "atm-unclaimed")
     say(
