@@ -1,5 +1,6 @@
 """Phones for tests: a key, a device made by its owner's own act, signing by the contract."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -67,6 +68,8 @@ async def _authorise(work: Work, consumed: Sequence[Consumed]) -> Sequence[Group
         if fate == "declined":
             answers.append(Declined(reason=Reason.INSUFFICIENT_FUNDS))
             continue
+        if fate == "slow":
+            await asyncio.sleep(0.05)
         work.note("gift.given", str(one.intent_id), holder_id=one.holder_id)
         answers.append(
             Done(answer={"given": str(one.intent_id)}, secret={"wrapping": "SHOWN-ONCE"})
@@ -78,6 +81,15 @@ def gift(otp_policy: OtpPolicy = OtpPolicy.NEVER) -> IntentKind:
     return IntentKind(
         name="test.gift", fields=Gift, prepare=_prepare, authorise=_authorise, otp=otp_policy
     )
+
+
+async def warm(works: Works, connections: int = 8) -> None:
+    """Open so many connections beforehand: races whose members first have to dial are none."""
+
+    async def wait(work: Work) -> None:
+        await work.value("select pg_sleep(0.1)")
+
+    await asyncio.gather(*(works.read(SYSTEM, None, wait) for _ in range(connections)))
 
 
 async def given(works: Works) -> list[str]:

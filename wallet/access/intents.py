@@ -272,7 +272,7 @@ class _Consuming:
                 self._work.note("intent.wrong_try", str(intent_id), holder_id=holder_id)
         resolved = [(i, a) for i, a in self._answers.items() if not isinstance(a, Refused)]
         if resolved:
-            await self._work.execute(_RESOLVE, self._work.now, *_resolutions(resolved))
+            await self._resolve(resolved)
         settling = [
             judged
             for place, judged in self._judged.items()
@@ -280,6 +280,12 @@ class _Consuming:
         ]
         if settling:
             await otp.settle(self._work, settling)
+
+    async def _resolve(self, resolved: Sequence[tuple[IntentId, GroupAnswer]]) -> None:
+        tag = await self._work.execute(_RESOLVE, self._work.now, *_resolutions(resolved))
+        if tag != f"UPDATE {len(resolved)}":
+            # Behind a held row this cannot be; were it so, an effect would stand twice.
+            raise AssertionError(f"{len(resolved)} intents taken effect, but {tag}")
 
     def _consumed(self, place: int, worn_out: set[IntentId]) -> bool:
         """Whether a right code is used up: not by an effect that was refused, since then nothing

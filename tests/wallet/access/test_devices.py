@@ -10,6 +10,7 @@ import pytest
 from simulators.phone_keys import DeviceKey, laid_out, unbase64url
 from tests import world
 from tests.desk import Desk
+from tests.phones import warm
 from wallet.access import devices, pairings, pins
 from wallet.access.approvals import Approval
 from wallet.access.hashing import Hashing
@@ -201,6 +202,7 @@ async def test_a_new_phone_ends_the_old_one_and_cools_off(
 async def test_phones_paired_at_once_leave_one(
     holder: world.WorldHolder, works: Works, vault: Vault, hashing: Hashing
 ) -> None:
+    await warm(works)
     phones = [await Newcomer(works, vault, hashing).begin() for _ in range(6)]
     for phone in phones:
         await phone.at_atm(holder.id)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from simulators.phone_keys import DeviceKey, unbase64url
 from tests import world
-from tests.phones import Gift, Pocket, gift, given
+from tests.phones import Gift, Pocket, gift, given, warm
 from wallet.access.intents import OtpPolicy, authorise_lane, prepare_lane, seen
 from wallet.clock import TurnedClock
 from wallet.identifiers import IntentId
@@ -52,7 +52,8 @@ async def test_a_signed_intent_takes_effect_and_its_secret_is_shown_once(pocket:
 async def test_authorised_many_times_at_once_it_has_one_effect_and_one_answer(
     pocket: Pocket, works: Works
 ) -> None:
-    shown = await pocket.prepare(GIFT)
+    await warm(works)
+    shown = await pocket.prepare(GIFT, Gift(fate="slow"))
     # other tellers stand for other processes: their groups meet on the row, not in memory
     tellers = [pocket.teller, Teller(works), Teller(works)]
     lane = authorise_lane(GIFT, pocket.vault)

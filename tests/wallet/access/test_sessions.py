@@ -11,7 +11,7 @@ from api.mobile.pairings import Proof
 from api.mobile.sessions import SignIn
 from simulators.phone_keys import DeviceKey, laid_out, unbase64url
 from tests import world
-from tests.phones import Pocket
+from tests.phones import Pocket, warm
 from wallet.access import pins, sessions
 from wallet.access.hashing import Hashing
 from wallet.access.sessions import HolderSession, LoginTry, Recognition, SignedIn
@@ -206,11 +206,13 @@ async def test_five_wrong_pins_rest_the_pin_and_redis_cannot_make_it_forget(
 
 async def test_of_pins_guessed_at_once_five_count(door: Door) -> None:
     pocket = door.pocket
+    await warm(pocket.works)
 
     async def decide(right: bool) -> bool:
         async def act(work: Work) -> bool:
             pin = await pins.locked(work, pocket.holder.id)
             assert pin is not None
+            await asyncio.sleep(0.01)
             return await pins.count(work, pocket.holder.id, pin, right=right)
 
         return await pocket.works.perform(SYSTEM, pocket.bank, act)
