@@ -34,5 +34,7 @@ def all_checks() -> list[Check]:
         if module.name.startswith("wallet.migrations."):
             continue  # revisions and Alembic's environment run when imported
         exported = vars(importlib.import_module(module.name)).get(_EXPORTED_AS, ())
+        if not all(isinstance(check, Check) for check in exported):
+            raise TypeError(f"{module.name}.{_EXPORTED_AS} is the name of a room's checks")
         checks += [check for check in exported if check not in checks]
     return checks

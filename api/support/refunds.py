@@ -100,7 +100,7 @@ async def ask_refund(
 @post(
     "/refunds/{refund_id:uuid}/approve",
     status_code=200,
-    guards=[with_role(refunds.CHECKS)],
+    guards=[with_role(refunds.APPROVER)],
     summary="Approve a refund another member asked for, and pay it",
 )
 async def approve_refund(
@@ -121,7 +121,7 @@ async def approve_refund(
             act=refunds.ACT,
             payload_hash=payload,
             code=Secret(data.totp),
-            role=refunds.CHECKS,
+            role=refunds.APPROVER,
         )
 
     bank = await works.read(caller.actor, caller.bank, lambda work: refunds.bank_of(work, asked))

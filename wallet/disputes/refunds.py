@@ -52,7 +52,7 @@ from wallet.work import ActorKind, Work
 
 ACT: Final = "dispute.refund"
 MAKES: Final = Role.AGENT
-CHECKS: Final = Role.SUPERVISOR
+APPROVER: Final = Role.SUPERVISOR
 
 SecondPerson = Callable[[Work, ApprovalId, bytes], Awaitable[Approval | Declined]]
 """The checker's approval of this payload, proved with a fresh code."""
@@ -140,7 +140,7 @@ async def approve(work: Work, refund_id: RefundId, second: SecondPerson) -> Outc
     Refuses: not_found, illegal_transition (paid or lapsed), four_eyes, forbidden, refund_exceeds
     (the money has come back otherwise), account_closed.
     """
-    checker = await _acting(work, CHECKS)
+    checker = await _acting(work, APPROVER)
     # The case is always locked before its refunds, here as in `ask`.
     case_id = await work.value(_CASE_OF, refund_id)
     if case_id is None:
