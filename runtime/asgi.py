@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from api.app import create_app
 from api.resources import Resources
-from runtime import settings
+from runtime import logs, settings
 from runtime.children import die_with_parent
 from runtime.resources import open_resources
 from runtime.settings import Settings
@@ -35,6 +35,7 @@ _log = logging.getLogger("smartid.api")
 def create() -> "Door":
     """The application of this process, by the settings in its environment."""
     die_with_parent(signal.SIGKILL)
+    logs.set_up()
     return Door(settings.read())
 
 

@@ -7,7 +7,6 @@ needed, so that `smartid --help` answers at once.
 
 import asyncio
 import enum
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -42,6 +41,9 @@ def common(
         Path | None, typer.Option(help="Folder of data and keys; else SMARTID_DATA, else .smartid")
     ] = None,
 ) -> None:
+    from runtime import logs
+
+    logs.set_up()
     context.obj = reading.read(data)
 
 
@@ -125,9 +127,6 @@ def demo(
 
 def main() -> None:
     """The console script."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         app()
     except tuple(_refusals()) as refusal:
@@ -159,6 +158,8 @@ def _serve_api(settings: Settings) -> None:
     from granian.constants import Interfaces, Loops
     from granian.log import LogLevels
 
+    from runtime.logs import GRANIAN
+
     settings.export()
     Granian(
         "runtime.asgi:create",
@@ -171,6 +172,7 @@ def _serve_api(settings: Settings) -> None:
         websockets=False,
         log_access=False,
         log_level=LogLevels.warning,
+        log_dictconfig=GRANIAN,
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=3,
