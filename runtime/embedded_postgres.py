@@ -197,7 +197,8 @@ class Postgres:
             lines = (self._folder / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return lines[0] == str(self._child.pid) and len(lines) > 7 and lines[7].strip() == "ready"
+        # Half-written at first: it may hold any number of lines, none too.
+        return len(lines) > 7 and lines[0] == str(self._child.pid) and lines[7].strip() == "ready"
 
 
 def _binaries(folder: Path) -> Path:

@@ -21,6 +21,7 @@ from redis import Redis
 from runtime import embedded_redis
 from runtime.children import CannotStart
 from runtime.embedded import Embedded, Servers
+from runtime.embedded_postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -195,6 +196,23 @@ async def test_stale_lock_files_are_no_obstacle(folder: Path) -> None:
     with Embedded.open(folder) as servers:
         assert servers.owner
         assert await recalled(servers) == ("kept", "kept")
+
+
+def test_a_lock_file_that_is_only_half_written_means_not_ready(tmp_path: Path) -> None:
+    server = Postgres(tmp_path)
+    (tmp_path / "postgres").mkdir()
+    lock_file = tmp_path / "postgres" / "postmaster.pid"
+    server._child = child = subprocess.Popen(["sleep", "60"])
+    try:
+        lines = [str(child.pid), "/data", "0", "5432", "", "127.0.0.1", "0", "ready"]
+        for written in range(len(lines)):
+            lock_file.write_text("".join(f"{line}\n" for line in lines[:written]))
+            assert not server._ready()
+        lock_file.write_text("\n".join(lines))
+        assert server._ready()
+    finally:
+        child.kill()
+        child.wait()
 
 
 async def test_two_data_folders_live_side_by_side(tmp_path: Path) -> None:
