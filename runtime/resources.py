@@ -9,9 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from api.resources import Policy, Resources
@@ -20,27 +17,14 @@ from runtime.settings import Settings
 from wallet.clock import SystemClock
 from wallet.database import Database
 from wallet.teller import Teller
-from wallet.throttle import Throttle
+from wallet.throttle import Throttle, connect
 from wallet.vault import Vault
 from wallet.vault.keystore import SoftwareKeyStore
 from wallet.work import Works
 
 CONNECTIONS: Final = 16
-REDIS_TIMEOUT_S: Final = 0.3
-REDIS_CONNECTIONS: Final = 64
 
 _log = logging.getLogger("smartid.resources")
-
-
-def open_redis(url: str) -> "Redis":
-    """A client that fails fast and never runs a script twice by itself."""
-    return Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
-        max_connections=REDIS_CONNECTIONS,
-    )
 
 
 @asynccontextmanager
@@ -53,7 +37,7 @@ async def open_resources(
     """
     if settings.database_url is None or settings.redis_url is None:
         raise AssertionError("servers of our own are started before their resources are opened")
-    redis = open_redis(settings.redis_url)
+    redis = connect(settings.redis_url)
     database = await Database.connect(
         settings.database_url, largest=CONNECTIONS, statement_timeout_s=statement_timeout_s
     )

@@ -14,12 +14,12 @@ from api.resources import Resources
 from notifications.delivery import deliver_next
 from notifications.live import waker
 from runtime.embedded import Embedded
-from runtime.resources import open_redis
 from tests import world
 from tests.api.mobile.listening import Listening, listening
 from tests.api.signed_in import SignedIn
 from wallet.events import SalaryPaid
 from wallet.money import Money
+from wallet.throttle import connect
 from wallet.work import SYSTEM, Work
 
 STREAM = "/v1/mobile/stream"
@@ -30,7 +30,7 @@ SALARY = 1_000_000
 @pytest.fixture
 async def live(resources: Resources, servers: Embedded) -> AsyncIterator[Resources]:
     """With Redis as the product opens it."""
-    redis = open_redis(servers.redis_url)
+    redis = connect(servers.redis_url)
     yield replace(resources, redis=redis)
     await redis.aclose()
 
@@ -222,7 +222,7 @@ async def test_a_long_absence_is_caught_up_in_order(open_town: Callable[..., Tow
 async def test_with_redis_gone_entries_come_at_the_heartbeat(
     live: Resources, open_town: Callable[..., Town]
 ) -> None:
-    nobody = open_redis("redis://127.0.0.1:1/0")
+    nobody = connect("redis://127.0.0.1:1/0")
     town = open_town(heartbeat_s=0.2)
     deaf = replace(town.resources, redis=nobody)
     town = Town(deaf, create_app(deaf), town.holder)
