@@ -452,6 +452,9 @@ async def _unclaimed(cast: Cast, say: Say) -> None:
         card = await cast.holder.read(f"/cards/{slip['card_id']}")
         if card["state"] == "EXPIRED":
             say(f"   •••• {card['last_four']}: EXPIRED, it never could pay")
+            online = cast.memory.recall("answer:card")["card"]
+            closed = await cast.holder.do("close-online", "card.close", card_id=online["id"])
+            say(f"   and the online card is closed for good: {closed['card']['state']}")
             return
         await asyncio.sleep(0.5)
     raise StoryError(f"the unclaimed card stays {card['state']}")
