@@ -93,7 +93,9 @@ async def _play(settings: Settings) -> int:
 async def _story(settings: Settings) -> None:
     data = settings.data
     memory = Memory(data / "demo-story.json")
-    person = seed.people_with_cards(BANK)[0]
+    # Another person each time: what one person may ask of an ATM in a day is limited.
+    everybody = seed.people_with_cards(BANK)
+    person = everybody[memory.day % len(everybody)]
     period, half = memory.period
     async with httpx.AsyncClient(base_url=settings.base_url, timeout=15.0, trust_env=False) as web:
         code = person.agency.lower()

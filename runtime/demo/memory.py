@@ -26,10 +26,14 @@ class Memory:
         self._write()
 
     @property
+    def day(self) -> int:
+        """How often the story has been told to its end."""
+        return int(self._facts["day"])
+
+    @property
     def period(self) -> tuple[str, int]:
         """The half month this telling pays: a new one each time, from January 2026."""
-        day = int(self._facts["day"])
-        month, half = divmod(day, 2)
+        month, half = divmod(self.day, 2)
         return f"{FIRST_YEAR + month // 12}-{month % 12 + 1:02d}", half + 1
 
     @property
@@ -58,7 +62,7 @@ class Memory:
     def end(self) -> None:
         """This telling is over: forget its steps, and begin the next half month."""
         self._facts = {
-            "day": int(self._facts["day"]) + 1,
+            "day": self.day + 1,
             "terminal_count": self._facts.get("terminal_count", 0),
             "story": str(new_id()),
         }
