@@ -67,6 +67,11 @@ def _security(event: Event) -> _Words:
     return _SECURITY.get(event.what, _SECURITY_ANY)
 
 
+def _dispute_closed(event: Event) -> _Words:
+    assert isinstance(event, events.DisputeClosed)  # noqa: S101 - the table's own key
+    return _DISPUTE_ENDS.get(event.disposition, _DISPUTE_ANY)
+
+
 def _device_paired(event: Event) -> _Words:
     assert isinstance(event, events.DevicePaired)  # noqa: S101 - the table's own key
     return _DEVICE_REPLACED if event.replaced else _DEVICE_FIRST
@@ -174,6 +179,38 @@ _DEVICE_REPLACED: Final = _Words(
     "បានភ្ជាប់ទូរស័ព្ទថ្មី",
     "ទូរស័ព្ទថ្មីបានជំនួសទូរស័ព្ទចាស់ ({channel})។ កម្រិតប្រើប្រាស់ទាបជាងមុនក្នុង ១២ ម៉ោង។",
 )
+_DISPUTE_ENDS: Final = {
+    "WON": _Words(
+        "Case closed in your favour",
+        "Case {case_number} is closed: all of the money is given back.",
+        "សំណុំរឿងបានបិទ៖ អ្នកឈ្នះ",
+        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ ទឹកប្រាក់ទាំងអស់ត្រូវបានសងវិញ។",
+    ),
+    "PARTIALLY_WON": _Words(
+        "Case closed",
+        "Case {case_number} is closed: part of the money is given back, the rest is not.",
+        "សំណុំរឿងត្រូវបានបិទ",
+        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ ទឹកប្រាក់មួយផ្នែកត្រូវបានសងវិញ។",
+    ),
+    "DENIED": _Words(
+        "Case closed",
+        "Case {case_number} is closed: nothing is given back. You may call support.",
+        "សំណុំរឿងត្រូវបានបិទ",
+        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ មិនមានការសងប្រាក់វិញទេ។ អ្នកអាចហៅផ្នែកជំនួយ។",
+    ),
+    "WITHDRAWN": _Words(
+        "Case closed",
+        "Case {case_number} is closed: you withdrew it.",
+        "សំណុំរឿងត្រូវបានបិទ",
+        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ អ្នកបានដកពាក្យតវ៉ាវិញ។",
+    ),
+}
+_DISPUTE_ANY: Final = _Words(
+    "Case closed",
+    "Case {case_number} is closed: {disposition}.",
+    "សំណុំរឿងត្រូវបានបិទ",
+    "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ {disposition}។",
+)
 
 _CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
     events.SalaryPaid: _Words(
@@ -246,10 +283,5 @@ _CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
         "បានសងប្រាក់វិញ",
         "សំណុំរឿង {case_number}៖ {money} ត្រូវបានសងចូលកាបូបរបស់អ្នក។",
     ),
-    events.DisputeClosed: _Words(
-        "Case closed",
-        "Case {case_number} is closed: {disposition}.",
-        "សំណុំរឿងត្រូវបានបិទ",
-        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ {disposition}។",
-    ),
+    events.DisputeClosed: _dispute_closed,
 }

@@ -27,13 +27,18 @@ CHECKS: Final = (
         """,
     ),
     Check(
-        name="a case's recovered and written-off money is the sum of its paid refunds",
+        name="a case's recovered and written-off money is its paid refunds and what came back",
         sql="""
         select format('case %s', d.case_number) as difference
         from disputes d
-        left join refunds r on r.dispute_id = d.id and r.state = 'PAID'
-        group by d.id, d.case_number, d.recovered_minor, d.written_off_minor
-        having d.recovered_minor + d.written_off_minor <> coalesce(sum(r.amount_minor), 0)
+        left join lateral (
+            select coalesce(sum(amount_minor) filter (where source = 'COUNTERPARTY'), 0) as house,
+                   coalesce(sum(amount_minor) filter (where source = 'BANK'), 0) as bank
+            from refunds where dispute_id = d.id and state = 'PAID') paid on true
+        left join lateral (
+            select coalesce(sum(amount_minor), 0) as minor from dispute_events
+            where dispute_id = d.id and what = 'CAME_BACK') elsewhere on true
+        where d.recovered_minor <> paid.house + elsewhere.minor or d.written_off_minor <> paid.bank
         """,
     ),
 )

@@ -8,10 +8,9 @@ from uuid import UUID
 
 from tests import world
 from tests.desk import Desk
-from tests.wallet.ledger.books import assert_books_right
 from wallet.access import approvals
 from wallet.access.approvals import Approval
-from wallet.disputes import cases, closing, refunds
+from wallet.disputes import cases, closing, proof, refunds
 from wallet.disputes.cases import Case, Cause
 from wallet.disputes.refunds import Source, Wish
 from wallet.identifiers import (
@@ -24,8 +23,10 @@ from wallet.identifiers import (
     TransferId,
     new_id,
 )
+from wallet.ledger import proof as books
 from wallet.ledger.book import Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
+from wallet.ledger.proof import prove
 from wallet.ledger.statement import balances
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Outcome, Refused
@@ -247,4 +248,5 @@ async def opened(desk: Desk) -> AsyncIterator[Counter]:
         await desk.enrol(login)
     holder, other = await world.people(desk.works, 2, khr=2_000_000)
     yield Counter(desk, holder, other)
-    await assert_books_right(desk.works)
+    for finding in await prove(desk.works, [*books.CHECKS, *proof.CHECKS]):
+        assert finding.right, f"{finding.check}: {finding.difference}"

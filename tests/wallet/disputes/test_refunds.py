@@ -12,9 +12,11 @@ from wallet.clock import TurnedClock
 from wallet.database import CheckViolation, UniqueViolation
 from wallet.disputes import closing, refunds
 from wallet.disputes.cases import Disposition
+from wallet.disputes.proof import CHECKS
 from wallet.disputes.refunds import Source, Wish
 from wallet.identifiers import BankId, DisputeId, new_id
 from wallet.ledger.chart import AccountKind
+from wallet.ledger.proof import prove
 from wallet.money import Money
 from wallet.outcomes import Declined, Done, Reason, Refused
 from wallet.work import SYSTEM, Work
@@ -424,3 +426,25 @@ async def test_a_refund_is_told_and_audited_with_its_case(counter: Counter) -> N
         "D-2026-000001",
     )
     assert event["body"]["money"] == {"minor": 5_000, "currency": "KHR"}  # type: ignore[index]
+
+
+async def test_the_proof_sees_a_case_that_counts_more_than_was_paid(counter: Counter) -> None:
+    case_id = await counter.case_of(15_000)
+    await counter.refund(case_id, 5_000)
+
+    async def recovered(riel: int) -> None:
+        await counter.works.perform(
+            SYSTEM,
+            None,
+            lambda w: w.execute(
+                "update disputes set recovered_minor = $2::bigint, remaining_minor = 15000 - $2"
+                " where id = $1",
+                case_id,
+                riel,
+            ),
+        )
+
+    await recovered(6_000)
+    findings = [finding for finding in await prove(counter.works, CHECKS) if not finding.right]
+    assert [finding.difference for finding in findings] == ["case D-2026-000001"]
+    await recovered(5_000)
