@@ -136,37 +136,36 @@ async def ask(
         tag=str(subject.holder_id),
     )
 
-    async def write(work: Work) -> datetime:
-        await _refuse_too_many(work, subject.holder_id)
-        expires_at = min(work.now + LIFE, subject.expires_at)
-        if expires_at <= work.now:
-            raise Refused(Reason.INTENT_EXPIRED)
-        sealed = await vault.seal(
-            work,
-            person_scope(subject.holder_id),
-            "otp_challenges",
-            "key_sealed",
-            challenge_id,
-            key,
-        )
-        await work.execute(_REPLACE, subject.intent_id)
-        await work.execute(
-            _ADD,
-            challenge_id,
-            subject.bank,
-            subject.holder_id,
-            subject.intent_id,
-            subject.tx_hash,
-            sealed,
-            _worded(subject),
-            work.now,
-            expires_at,
-        )
-        work.later(SEND, {"bank": subject.bank, "challenge_id": str(challenge_id)})
-        work.note("otp.ask", str(subject.intent_id), holder_id=subject.holder_id)
-        return expires_at
+    return await works.perform(
+        actor, subject.bank, lambda work: _write(work, vault, subject, challenge_id, key)
+    )
 
-    return await works.perform(actor, subject.bank, write)
+
+async def _write(
+    work: Work, vault: Vault, subject: Subject, challenge_id: UUID, key: bytes
+) -> datetime:
+    await _refuse_too_many(work, subject.holder_id)
+    expires_at = min(work.now + LIFE, subject.expires_at)
+    if expires_at <= work.now:
+        raise Refused(Reason.INTENT_EXPIRED)
+    scope = person_scope(subject.holder_id)
+    sealed = await vault.seal(work, scope, "otp_challenges", "key_sealed", challenge_id, key)
+    await work.execute(_REPLACE, subject.intent_id)
+    await work.execute(
+        _ADD,
+        challenge_id,
+        subject.bank,
+        subject.holder_id,
+        subject.intent_id,
+        subject.tx_hash,
+        sealed,
+        _worded(subject),
+        work.now,
+        expires_at,
+    )
+    work.later(SEND, {"bank": subject.bank, "challenge_id": str(challenge_id)})
+    work.note("otp.ask", str(subject.intent_id), holder_id=subject.holder_id)
+    return expires_at
 
 
 async def _refuse_too_many(work: Work, holder_id: HolderId) -> None:

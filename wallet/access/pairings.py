@@ -148,30 +148,35 @@ async def complete(
 
     async def take(work: Work) -> Outcome:
         now = await _known(work, _LOCK_BY_ID, pairing_id, secret)
-        decide_completable(now, work.now)
-        digest = hashlib.sha256(pairing_bytes(pairing_id, now.nonce)).digest()
-        if not signed_by(now.public_key, signature, digest):
-            await work.execute(_WRONG_PROOF, pairing_id)
-            return Declined(
-                reason=Reason.SIGNATURE_INVALID, facts={"tries_left": TRIES - now.tries - 1}
-            )
-        device = await devices.admit(work, bank, holder_id, now.public_key, now.channel or "")
-        await pins.put(work, bank, holder_id, encoded)
-        await work.execute(_COMPLETE, pairing_id, work.now)
-        until = device.cooling_until
-        return Done(
-            answer={
-                "device_id": str(device.id),
-                "holder_id": str(holder_id),
-                "cooling_until": None if until is None else until.isoformat(),
-            }
-        )
+        return await _take(work, now, bank, holder_id, encoded, signature)
 
     # The PIN stays out of the fingerprint: it could be found by trying.
     body = b"|".join((pairing_id.bytes, signature))
     actor = phone_actor(pairing.public_key)
     outcome, _ = await works.perform_once(actor, bank, "pairing.complete", key, body, take)
     return outcome
+
+
+async def _take(
+    work: Work, now: Pairing, bank: BankId, holder_id: HolderId, encoded: str, signature: bytes
+) -> Outcome:
+    decide_completable(now, work.now)
+    digest = hashlib.sha256(pairing_bytes(now.id, now.nonce)).digest()
+    if not signed_by(now.public_key, signature, digest):
+        await work.execute(_WRONG_PROOF, now.id)
+        left = TRIES - now.tries - 1
+        return Declined(reason=Reason.SIGNATURE_INVALID, facts={"tries_left": left})
+    device = await devices.admit(work, bank, holder_id, now.public_key, now.channel or "")
+    await pins.put(work, bank, holder_id, encoded)
+    await work.execute(_COMPLETE, now.id, work.now)
+    until = device.cooling_until
+    return Done(
+        answer={
+            "device_id": str(device.id),
+            "holder_id": str(holder_id),
+            "cooling_until": None if until is None else until.isoformat(),
+        }
+    )
 
 
 def phone_actor(public_key: bytes) -> Actor:

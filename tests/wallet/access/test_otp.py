@@ -3,10 +3,9 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pyotp
 import pytest
@@ -15,18 +14,16 @@ from redis.asyncio import Redis
 from simulators.phone_keys import ShownOtherwiseError, base64url, canonical_of, unbase64url
 from tests import world
 from tests.phones import Gift, Pocket, gift, given, warm, wrong
-from wallet.access import authenticator, challenges, otp
+from wallet.access import authenticator, otp
 from wallet.access.challenges import Gate, code_over
 from wallet.access.intents import OtpPolicy, authorise_lane
 from wallet.access.totp import code_at, matching_step
 from wallet.clock import TurnedClock
-from wallet.identifiers import BankId, DeviceId, HolderId, IntentId, Secret
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
-from wallet.registry import holders
 from wallet.teller import Teller
 from wallet.throttle import Throttle, connect
 from wallet.vault import Vault
-from wallet.work import SYSTEM, WORKER, Work, Works
+from wallet.work import SYSTEM, Work, Works
 
 CODED = gift(OtpPolicy.ALWAYS)
 PLAIN = gift()
@@ -416,43 +413,6 @@ async def test_what_redis_passes_postgresql_still_decides(pocket: Pocket) -> Non
     assert outcome.reason is Reason.OTP_WRONG
 
 
-# sending
-
-
-async def test_the_message_says_what_for_and_is_sent_once_per_challenge(pocket: Pocket) -> None:
-    sent: list[dict[str, str]] = []
-
-    class Port:
-        async def send(self, *, to: str, text: str, ref: str) -> None:
-            sent.append({"to": to, "text": text, "ref": ref})
-
-    shown = await pocket.prepare(CODED)
-    code = await pocket.ask_code(shown)
-    [payload] = await jobs_of(pocket.works)
-    assert set(payload) == {"bank", "challenge_id"}
-    for _ in range(2):
-        await challenges.send(
-            pocket.works, pocket.vault, Port(), phone_of(pocket.vault), WORKER, payload
-        )
-    assert sent[0] == sent[1]
-    assert sent[0]["to"] == "+85512345678"
-    assert sent[0]["text"] == f"{code} is your Smart ID code: Give 5000 to LUCKY."
-
-    assert isinstance(await pocket.with_code(CODED, shown, code), Done)
-    await challenges.send(
-        pocket.works, pocket.vault, Port(), phone_of(pocket.vault), WORKER, payload
-    )
-    assert len(sent) == 2, "a code already used is sent no more"
-
-
-async def test_a_message_is_one_segment_in_both_languages() -> None:
-    long = "ប" * 300
-    for language, most in (("km", 70), ("en", 160)):
-        text = challenges._worded(subject(long, language)).format(code="12345678")
-        assert len(text) <= most
-        assert text.startswith("12345678 ")
-
-
 async def test_no_code_stands_in_any_table(pocket: Pocket) -> None:
     secret = await pocket.enrol_totp()
     shown = await pocket.prepare(CODED)
@@ -516,28 +476,3 @@ async def count_of(works: Works, table: str) -> int:
         return int(await work.value(f"select count(*) from {table}"))
 
     return await works.read(SYSTEM, None, read)
-
-
-async def jobs_of(works: Works) -> list[dict[str, Any]]:
-    async def read(work: Work) -> list[dict[str, Any]]:
-        rows = await work.rows("select payload from jobs where name = 'otp.send' order by at")
-        return [row["payload"] for row in rows]
-
-    return await works.read(SYSTEM, None, read)
-
-
-def phone_of(vault: Vault) -> Callable[[Work, HolderId], Awaitable[Secret[str] | None]]:
-    return lambda work, holder_id: holders.phone(work, vault, holder_id)
-
-
-def subject(act: str, language: str) -> challenges.Subject:
-    return challenges.Subject(
-        intent_id=IntentId(UUID(int=1)),
-        holder_id=HolderId(UUID(int=2)),
-        device_id=DeviceId(UUID(int=3)),
-        bank=BankId("ACLEDA"),
-        tx_hash=bytes(32),
-        act=act,
-        language=language,
-        expires_at=datetime(2026, 1, 12, tzinfo=UTC),
-    )
