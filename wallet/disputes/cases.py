@@ -20,7 +20,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from wallet.clock import PHNOM_PENH, day_of
-from wallet.database import UniqueViolation
+from wallet.database import Record, UniqueViolation
 from wallet.disputes.deadlines import answer_by
 from wallet.disputes.statements import without_card_numbers
 from wallet.events import DisputeOpened
@@ -95,14 +95,7 @@ async def open_case(
     Refuses: not_found (no such transaction of this holder's), dispute_too_late, dispute_exists,
     conflict (all of it has come back).
     """
-    taken = await work.row(_TAKEN, transfer_id, holder_id)
-    if taken is None:
-        raise Refused(Reason.NOT_FOUND)
-    if taken["at"] < work.now - DISPUTABLE_FOR:
-        raise Refused(Reason.DISPUTE_TOO_LATE)
-    disputed_minor = taken["amount_minor"] - await work.value(_CAME_BACK, taken["id"])
-    if disputed_minor <= 0:
-        raise Refused(Reason.CONFLICT, field="transaction_id")
+    taken, disputed_minor = await _disputable(work, holder_id, transfer_id)
     due = answer_by(cause.value, day_of(work.now), await holidays(work))
     case_id = DisputeId(new_id())
     year = work.now.astimezone(PHNOM_PENH).year
@@ -143,6 +136,21 @@ async def open_case(
             "answer_by": due.isoformat(),
         }
     )
+
+
+async def _disputable(
+    work: Work, holder_id: HolderId, transfer_id: TransferId
+) -> tuple[Record, int]:
+    """The transfer that took the money, and how many minor units of it have not come back."""
+    taken = await work.row(_TAKEN, transfer_id, holder_id)
+    if taken is None:
+        raise Refused(Reason.NOT_FOUND)
+    if taken["at"] < work.now - DISPUTABLE_FOR:
+        raise Refused(Reason.DISPUTE_TOO_LATE)
+    disputed_minor = taken["amount_minor"] - await work.value(_CAME_BACK, taken["id"])
+    if disputed_minor <= 0:
+        raise Refused(Reason.CONFLICT, field="transaction_id")
+    return taken, disputed_minor
 
 
 async def of_holder(

@@ -260,24 +260,7 @@ async def _pay(
     debit: AccountId,
     credit: AccountId,
 ) -> Outcome:
-    money = Money(refund.amount_minor, case.currency)
-    transfer_id = TransferId(refund.id)
-    book = await open_book(work, accounts=[debit, credit], ids=[transfer_id])
-    # Read under the wallet's lock, which whoever else gives this money back needs as well.
-    _decide_left(case, refund.amount_minor, await cases.came_back_elsewhere(work, case))
-    answer = book.post(
-        Posting(
-            id=transfer_id,
-            debit=debit,
-            credit=credit,
-            money=money,
-            kind=TransferKind.REFUND,
-            reference=case.transfer_id,
-        )
-    )
-    if not isinstance(answer, Posted):
-        raise Refused(answer.reason, **answer.facts)
-    await book.write()
+    transfer_id = await _post(work, case, refund, debit, credit)
     await work.execute(_PAID, refund.id, transfer_id, checker, work.now)
     recovered = refund.source is Source.COUNTERPARTY
     await cases.count_given_back(work, case, refund.amount_minor, recovered=recovered)
@@ -303,10 +286,33 @@ async def _pay(
             holder_id=case.holder_id,
             dispute_id=str(case.id),
             case_number=case.case_number,
-            money=money,
+            money=Money(refund.amount_minor, case.currency),
         )
     )
     return Done(answer=_answer(case, refund, RefundState.PAID))
+
+
+async def _post(
+    work: Work, case: Case, refund: Refund, debit: AccountId, credit: AccountId
+) -> TransferId:
+    transfer_id = TransferId(refund.id)
+    book = await open_book(work, accounts=[debit, credit], ids=[transfer_id])
+    # Read under the wallet's lock, which whoever else gives this money back needs as well.
+    _decide_left(case, refund.amount_minor, await cases.came_back_elsewhere(work, case))
+    answer = book.post(
+        Posting(
+            id=transfer_id,
+            debit=debit,
+            credit=credit,
+            money=Money(refund.amount_minor, case.currency),
+            kind=TransferKind.REFUND,
+            reference=case.transfer_id,
+        )
+    )
+    if not isinstance(answer, Posted):
+        raise Refused(answer.reason, **answer.facts)
+    await book.write()
+    return transfer_id
 
 
 async def _accounts(work: Work, case: Case, source: Source) -> tuple[AccountId, AccountId]:

@@ -79,11 +79,11 @@ async def pay(works: Works, teller: Teller, run_id: SalaryRunId, bank: BankId) -
             failed = answer if isinstance(answer, Refused) else failed
         after = group[-1].line_no
         if asyncio.get_running_loop().time() > deadline:
-            raise Again(0.0)
+            raise Again(pause_s=0.0)
     if failed is not None:
         raise failed
     if not await _conclude(works, run_id, bank):
-        raise Again(1.0)
+        raise Again(pause_s=1.0)
 
 
 async def _begin(work: Work, run_id: SalaryRunId) -> bool:
