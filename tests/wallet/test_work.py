@@ -106,6 +106,7 @@ class _CutAfterCommit:
         self._reaches = reaches
         self.raw = connection.raw
         self.begin = connection.begin
+        self.rollback = connection.rollback
 
     async def commit(self) -> None:
         if self._reaches:
