@@ -101,9 +101,9 @@ class AskedStatus(Struct, frozen=True, kw_only=True):
 
     state: Annotated[str | None, Meta(examples=["ACTIVE"])]
     last_four: str | None
-    declined: str | None
-    screen: str | None
-    reversal: str | None
+    declined: Annotated[str | None, Meta(examples=[None])]
+    screen: Annotated[str | None, Meta(examples=[None])]
+    reversal: Annotated[str | None, Meta(examples=[None])]
 
 
 @post("/cards", status_code=201, summary="Ask for a virtual card at an ATM")

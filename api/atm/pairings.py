@@ -30,7 +30,7 @@ class ConfirmPairing(Body, frozen=True, kw_only=True):
 
 class ConfirmedPairing(Struct, frozen=True, kw_only=True):
     pairing_id: str
-    state: str
+    state: Annotated[str, Meta(examples=["CONFIRMED"])]
 
 
 @post("/pairings/confirm", status_code=200, summary="Confirm the phone that shows a code")

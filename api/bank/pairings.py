@@ -31,7 +31,7 @@ class RequestPairing(Body, frozen=True, kw_only=True):
 
 class RequestedPairing(Struct, frozen=True, kw_only=True):
     pairing_id: str
-    state: str
+    state: Annotated[str, Meta(examples=["REQUESTED"])]
 
 
 class Approve(Body, frozen=True, kw_only=True):

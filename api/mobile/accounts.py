@@ -5,11 +5,11 @@ are paged by an order that never shifts. Who calls: the app.
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import get
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from api.resources import Resources
 from api.security import HolderCaller
@@ -58,8 +58,8 @@ class ShownEntry(Struct, frozen=True, kw_only=True):
     """One line of an account; the amount is negative when money left it."""
 
     transfer_id: UUID
-    kind: str
-    phase: str
+    kind: Annotated[str, Meta(examples=["salary"])]
+    phase: Annotated[str, Meta(examples=["posted"])]
     amount: MoneyOut
     at: datetime
     reference: UUID | None

@@ -35,8 +35,8 @@ class ShownCard(Struct, frozen=True, kw_only=True):
     kind: Annotated[str, Meta(examples=["open"])]
     currency: str
     state: Annotated[str, Meta(examples=["ACTIVE"])]
-    substatus: str | None
-    frozen_by: list[str]
+    substatus: Annotated[str | None, Meta(examples=[None])]
+    frozen_by: Annotated[list[str], Meta(examples=[[]])]
     expires_on: date
     channel: Annotated[str, Meta(examples=["app"])]
     terminal_name: str | None
@@ -65,7 +65,7 @@ class ShownSmartId(Struct, frozen=True, kw_only=True):
     last_four: str | None
     identity_state: Annotated[str, Meta(examples=["VALID"])]
     payment_state: Annotated[str, Meta(examples=["ACTIVE"])]
-    frozen_by: str | None
+    frozen_by: Annotated[str | None, Meta(examples=[None])]
     issued_on: date | None
     expires_on: date | None
 

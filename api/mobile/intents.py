@@ -85,15 +85,15 @@ class ShownIntent(Struct, frozen=True, kw_only=True):
     """An intent as it stands: PENDING, DONE, DECLINED or EXPIRED."""
 
     id: str
-    kind: str
-    state: str
+    kind: Annotated[str, Meta(examples=["qr.pay"])]
+    state: Annotated[str, Meta(examples=["DONE"])]
     text: Text
     money: Amount | None
     payee: str
     facts: dict[str, str | int]
     expires_at: str
     answer: dict[str, Any] | None
-    reason: str | None
+    reason: Annotated[str | None, Meta(examples=[None])]
 
 
 class DoneIntent(Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class BegunPairing(Struct, frozen=True, kw_only=True):
     """`code` is for the holder to enter at the ATM or to tell the clerk."""
 
     pairing_id: str
-    code: str
+    code: Annotated[str, Meta(examples=["31415926"])]
     secret: str
     expires_at: str
 
@@ -51,7 +51,7 @@ class ShownPairing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """WAITING, REQUESTED, CONFIRMED (sign the `nonce` now), COMPLETED or EXPIRED."""
 
     pairing_id: str
-    state: str
+    state: Annotated[str, Meta(examples=["CONFIRMED"])]
     expires_at: str
     nonce: str | None = None
 

@@ -16,11 +16,15 @@ from api.wire import Body, MoneyOut, money_out
 from wallet import qr
 from wallet.qr import Decoded
 
+EXAMPLE: Final = (
+    "00020101021129190015lucky_mart@aclb5204599953031165802KH5910LUCKY MART6010Phnom Penh6304E86B"
+)
+
 
 class ScannedCode(Body, frozen=True, kw_only=True):
     """The text inside the code, untrimmed."""
 
-    code: Annotated[str, Meta(max_length=4096)]
+    code: Annotated[str, Meta(max_length=4096, examples=[EXAMPLE])]
 
 
 class ShownCode(Struct, frozen=True, kw_only=True):
@@ -30,7 +34,9 @@ class ShownCode(Struct, frozen=True, kw_only=True):
     payee_name: str
     payee_city: str
     payee_account: str
-    name_source: Annotated[str, Meta(description="`code`: as written in the code.")]
+    name_source: Annotated[
+        str, Meta(description="`code`: as written in the code.", examples=["code"])
+    ]
     currency: str
     amount: Annotated[MoneyOut | None, Meta(description="None: ask the holder for it.")]
     expires_at: datetime | None

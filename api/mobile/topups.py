@@ -61,7 +61,7 @@ class ShownTopup(Struct, frozen=True, kw_only=True):
     price: MoneyOut
     delivered: MoneyOut
     state: Annotated[str, Meta(examples=["SUCCEEDED"])]
-    reason: Annotated[str | None, Meta(description="Why it FAILED.")]
+    reason: Annotated[str | None, Meta(description="Why it FAILED.", examples=[None])]
     created_at: datetime
     updated_at: datetime
 
