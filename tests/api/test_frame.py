@@ -162,8 +162,8 @@ async def test_a_body_above_64_kib_is_refused_also_without_a_length(
 
 async def test_a_write_without_a_good_key_is_refused(door: httpx.AsyncClient) -> None:
     told(await door.post("/t/wanted", json=RIGHT), 400, "idempotency_key_missing")
-    for key in ("", " ", "x" * 256, "clé".encode(), "a\tb"):
-        answer = await door.post("/t/wanted", json=RIGHT, headers={"idempotency-key": key})
+    for key in (b"", b" ", b"x" * 256, "clé".encode(), b"a\tb"):
+        answer = await door.post("/t/wanted", json=RIGHT, headers={b"idempotency-key": key})
         told(answer, 400, "idempotency_key_invalid")
     answer = await door.post("/t/wanted", json=RIGHT, headers={"idempotency-key": "x" * 255})
     assert answer.status_code == 200

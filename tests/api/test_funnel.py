@@ -41,7 +41,7 @@ def resources(
 @pytest.fixture
 async def client(resources: Resources, tmp_path: Path) -> AsyncIterator[Client]:
     await seed.run(resources, tmp_path)
-    transport = httpx.ASGITransport(create_app(resources))
+    transport = httpx.ASGITransport(create_app(resources))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://wallet") as opened:
         yield opened
 

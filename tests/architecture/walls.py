@@ -5,6 +5,8 @@ refuses a name that is not on disk yet. Here such a name simply waits: from the 
 room, the wall stands.
 """
 
+from typing import Any
+
 from grimp import ImportGraph
 from importlinter.contracts.forbidden import ForbiddenContract
 from importlinter.domain.contract import ContractCheck
@@ -22,6 +24,6 @@ class Wall(ForbiddenContract):
             name = str(expression)
             return "*" in name or name in graph.modules or name.split(".")[0] not in roots
 
-        self.source_modules = {e for e in self.source_modules if stands(e)}
-        self.forbidden_modules = {e for e in self.forbidden_modules if stands(e)}
+        self.source_modules: Any = {e for e in self.source_modules if stands(e)}
+        self.forbidden_modules: Any = {e for e in self.forbidden_modules if stands(e)}
         return super().check(graph, verbose)

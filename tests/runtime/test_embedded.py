@@ -228,7 +228,7 @@ async def test_two_data_folders_live_side_by_side(tmp_path: Path) -> None:
 def test_a_missing_redis_is_told_with_its_remedy(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_redis.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr(embedded_redis, "_from_wheel", list)
     with pytest.raises(CannotStart, match=r"make setup.*install redis-server.*REDIS_URL"):
         Embedded.open(folder)
@@ -243,7 +243,7 @@ def test_a_redis_too_old_on_the_path_is_passed_over(
     old = tmp_path / "redis-server"
     old.write_text("#!/bin/sh\necho 'Redis server v=5.0.7 sha=0'\n")
     old.chmod(0o755)
-    monkeypatch.setattr(embedded_redis.shutil, "which", lambda name: str(old))
+    monkeypatch.setattr("shutil.which", lambda name: str(old))
     assert embedded_redis.find_binary() != old
 
 
@@ -322,7 +322,7 @@ async def recalled(servers: Embedded) -> tuple[object, object]:
     return await ask(servers, "select word from memory"), redis_of(servers).get("memory")
 
 
-def redis_of(servers: Embedded) -> "Redis[str]":
+def redis_of(servers: Embedded) -> "Redis":
     return Redis.from_url(servers.redis_url, decode_responses=True)
 
 

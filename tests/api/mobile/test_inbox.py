@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import httpx
@@ -77,8 +78,8 @@ class Town:
         await self.pay(times)
         await self.deliver()
 
-    def listening(self, after: str | None = None) -> "AsyncIterator[Listening]":
-        return listening(self.app, self.headers, after)  # type: ignore[return-value]
+    def listening(self, after: str | None = None) -> AbstractAsyncContextManager[Listening]:
+        return listening(self.app, self.headers, after)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def wrong(left: int) -> Declined:
 
 async def refused(attempt: object) -> Reason:
     with pytest.raises(Refused) as refusal:
-        await attempt  # type: ignore[misc]
+        await attempt
     return refusal.value.reason
 
 

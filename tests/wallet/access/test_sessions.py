@@ -250,7 +250,7 @@ async def test_many_requests_at_once_are_one_question(door: Door) -> None:
         asked.append(arguments)
         return await read(*arguments)
 
-    works.read = counted  # type: ignore[method-assign]
+    works.read = counted  # type: ignore[method-assign,assignment]
     token = signed_in.token.reveal()
     fine = [door.recognition.of(token) for _ in range(60)]
     planted = [door.recognition.of("B" * 43) for _ in range(20)]

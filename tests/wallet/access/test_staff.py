@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ async def dara(desk: Desk) -> None:
     await desk.enrol("dara")
 
 
-async def refusal(desk: Desk, login: str = "dara", **changed: str) -> Reason:
+async def refusal(desk: Desk, login: str = "dara", **changed: Any) -> Reason:
     with pytest.raises(Refused) as refused:
         await desk.sign_in(login, **changed)
     return refused.value.reason

@@ -401,7 +401,7 @@ async def test_numbers_that_are_taken_are_drawn_again(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = iter([7, 7, 7, 8])
-    monkeypatch.setattr(numbers.secrets, "randbelow", lambda _: next(drawn))
+    monkeypatch.setattr("secrets.randbelow", lambda _: next(drawn))
     person = await counter.person()
     first, second = await counter.card(person), await counter.card(person)
     assert (await counter.look(first)).last_four != (await counter.look(second)).last_four
@@ -434,4 +434,5 @@ async def test_every_step_of_a_card_is_in_its_history_and_the_audit(counter: Cou
 
 def test_the_state_table_is_closed() -> None:
     assert set(MAY_BECOME) == set(CardState)
-    assert not any(MAY_BECOME[state] for state in ("CLOSED", "REVERSED", "EXPIRED"))
+    ends = (CardState.CLOSED, CardState.REVERSED, CardState.EXPIRED)
+    assert not any(MAY_BECOME[state] for state in ends)

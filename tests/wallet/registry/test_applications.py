@@ -1,6 +1,7 @@
 """Applications: the whole way, counts that add up, and each house its own people."""
 
 from collections import Counter
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -205,7 +206,7 @@ async def test_counts_add_up_and_each_house_counts_its_own(works: Works) -> None
     await _applied(works, 4, bank="WING", first=20)
     await _advance(works, mcs[:1], A.CHECKED)
 
-    def count(**house: str):
+    def count(**house: Any) -> Any:
         return lambda w: applications.funnel(w, **house)
 
     async def totals(seen_by: BankId | None, **house: str) -> Counter[str]:

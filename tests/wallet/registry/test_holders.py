@@ -4,8 +4,10 @@ import itertools
 
 import pytest
 
+from runtime import cambodia
 from tests import world
 from wallet.identifiers import BankId, HolderId, new_id
+from wallet.money import Currency
 from wallet.outcomes import Reason, Refused
 from wallet.registry import banks, enrolment, holders
 from wallet.registry.enrolment import Newcomer
@@ -21,7 +23,7 @@ async def test_found_by_staff_number_with_names_kept_normalised(works: Works) ->
     person = holders.Holder(
         id=HolderId(new_id()),
         bank=ACLEDA,
-        agency=world.cambodia.AGENCIES[0].id,
+        agency=cambodia.AGENCIES[0].id,
         staff_no="0000000042",
         name_latin="  SOK   DARA ",
         name_khmer="សុខ\u200b តារា",
@@ -160,13 +162,13 @@ async def test_numbers_never_meet() -> None:
     numbers = {
         enrolment.wallet_number(bank.id, currency, serial)
         for bank in banks.PROGRAMME
-        for currency in world.Currency
+        for currency in Currency
         for serial in (1, 2, 9_999_999)
     }
 
     assert len(numbers) == 18
     with pytest.raises(Refused):
-        enrolment.wallet_number(ACLEDA, world.Currency.KHR, 10_000_000)
+        enrolment.wallet_number(ACLEDA, Currency.KHR, 10_000_000)
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """Smart IDs in the tables: freezing, printing, finding, and who may see them."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ from wallet.work import SYSTEM, Actor, ActorKind, Work, Works
 ACLEDA = BankId("ACLEDA")
 
 
-async def _events(works: Works) -> list[tuple[str, dict]]:
-    async def read(work: Work) -> list[tuple[str, dict]]:
+async def _events(works: Works) -> list[tuple[str, dict[str, Any]]]:
+    async def read(work: Work) -> list[tuple[str, dict[str, Any]]]:
         return [(r["kind"], r["body"]) for r in await work.rows("select kind, body from events")]
 
     return await works.read(SYSTEM, None, read)

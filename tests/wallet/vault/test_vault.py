@@ -93,9 +93,7 @@ async def test_the_same_text_never_seals_to_the_same_bytes(works: Works, vault: 
 
     async def act(work: Work) -> list[bytes]:
         sealer = await vault.sealer(work, SCOPE)
-        return [
-            sealer.seal("virtual_cards", "number_sealed", row, NUMBER) for _ in range(2_000)
-        ]
+        return [sealer.seal("virtual_cards", "number_sealed", row, NUMBER) for _ in range(2_000)]
 
     values = await works.perform(SYSTEM, ACLEDA, act)
     nonces = {value[17:29] for value in values}
