@@ -14,6 +14,9 @@ import httpx
 import pyotp
 
 STEP_S: Final = 30
+ON_THE_WAY_S: Final = 10
+"""How long a code may travel and still be good: staff's counts in its own half minute and in the
+next one, never before."""
 
 
 class OfficerError(Exception):
@@ -64,10 +67,13 @@ class Officer:
         so that signing in and approving right after need no wait."""
         steps: dict[str, int] = json.loads(self._used.read_text()) if self._used.exists() else {}
         last = steps.get(self.login, 0)
-        await asyncio.sleep(max(0.0, (last * STEP_S) - time.time() + 0.1))
-        step = max(last + 1, int(time.time()) // STEP_S - 1)
+        await asyncio.sleep(max(0.0, (last + 1) * STEP_S - time.time() + 0.1))
+        step = max(last + 1, int(time.time() + ON_THE_WAY_S) // STEP_S - 1)
         steps[self.login] = step
-        self._used.write_text(json.dumps(steps))
+        # Whole or not at all: a phone's note of used codes outlives whoever is killed writing it.
+        beside = self._used.with_suffix(".new")
+        beside.write_text(json.dumps(steps))
+        beside.replace(self._used)
         return self._totp.at(step * STEP_S)
 
     async def call(

@@ -58,6 +58,8 @@ class Phone:
         self.device_id: str | None = None
         self.pin: str | None = None
         self.authenticator: Authenticator | None = None
+        self._unconfirmed: str | None = None
+        """The uri of an authenticator that was scanned, whose first code is still to be given."""
         self._pairing: dict[str, str] = {}
         if file is not None and file.exists():
             self._recall(json.loads(file.read_text("utf-8")))
@@ -75,6 +77,7 @@ class Phone:
             "device_id": self.device_id,
             "pin": self.pin,
             "otpauth_uri": None if self.authenticator is None else self.authenticator.uri,
+            "unconfirmed": self._unconfirmed,
             "last_step": self._last_step,
             "pairing": self._pairing,
         }
@@ -91,6 +94,7 @@ class Phone:
         self.pin = kept["pin"]
         uri = kept["otpauth_uri"]
         self.authenticator = None if uri is None else Authenticator(uri)
+        self._unconfirmed = kept["unconfirmed"]
         self._last_step = kept["last_step"]
         self._pairing = kept["pairing"]
 
@@ -104,22 +108,32 @@ class Phone:
         return str(begun["code"])
 
     async def pairing(self) -> dict[str, Any]:
-        """How far the pairing is."""
+        """How far the pairing is, and the code it goes by."""
         shown: dict[str, Any] = await self.call(
             "GET", f"/pairings/{self._pairing['pairing_id']}", headers=self._pairing_headers()
         )
-        return shown
+        return {"code": self._pairing["code"], **shown}
+
+    @property
+    def is_pairing(self) -> bool:
+        """Whether a pairing was begun, in this life or an earlier one."""
+        return bool(self._pairing)
 
     async def complete_pairing(self, pin: str) -> dict[str, Any]:
-        """Prove the key and set the PIN; the phone is then the holder's."""
+        """Prove the key and set the PIN; the phone is then the holder's. The proof is kept before
+        it is sent, so that asking again, even after a kill, is a repeat."""
         pairing_id = self._pairing["pairing_id"]
-        nonce = unbase64url((await self.pairing())["nonce"])
-        signature = self.key.sign(laid_out("cswallet.pair.v1", pairing_id, nonce))
+        if "signature" not in self._pairing:
+            nonce = unbase64url((await self.pairing())["nonce"])
+            proof = self.key.sign(laid_out("cswallet.pair.v1", pairing_id, nonce))
+            self._pairing["signature"] = proof
+            self.remember()
         paired: dict[str, Any] = await self.call(
             "POST",
             f"/pairings/{pairing_id}/complete",
-            {"pin": pin, "signature": signature},
+            {"pin": pin, "signature": self._pairing["signature"]},
             headers=self._pairing_headers(),
+            key=f"complete:{pairing_id}",
         )
         self.device_id, self.holder_id, self.pin = paired["device_id"], paired["holder_id"], pin
         self.remember()
@@ -159,10 +173,16 @@ class Phone:
         )
         return shown
 
-    async def authorise(self, shown: dict[str, Any], otp: str | None = None) -> dict[str, Any]:
-        """Sign what was shown; with this code, or one of the phone's own where one is needed."""
+    async def authorise(
+        self, shown: dict[str, Any], otp: str | None = None, *, coded: bool = True
+    ) -> dict[str, Any]:
+        """Sign what was shown; with this code, or one of the phone's own where one is needed.
+
+        Not `coded`, it only asks again for the answer of an intent that is over: the stored one,
+        or, once that can no longer change, that it expired.
+        """
         canonical = canonical_of(shown, str(self.holder_id), str(self.device_id))
-        if otp is None and shown["needs"]["otp"] == "required":
+        if coded and otp is None and shown["needs"]["otp"] == "required":
             otp = await self._code_for(shown)
         factors = {"signature": self.key.sign(canonical), "kind": shown["kind"]}
         if otp is not None:
@@ -177,12 +197,35 @@ class Phone:
 
     async def enrol_authenticator(self) -> Authenticator:
         """Scan the QR code the server shows, and confirm with the first code."""
+        await self.scan_authenticator()
+        return await self.confirm_authenticator()
+
+    async def scan_authenticator(self) -> None:
+        """Take the secret in. Asked again, the server makes another and forgets the first."""
         enrolled = await self.do("totp.enrol")
-        self.authenticator = Authenticator(enrolled["otpauth_uri"])
+        self._unconfirmed = str(enrolled["otpauth_uri"])
         self.remember()
+
+    async def confirm_authenticator(self) -> Authenticator:
+        """Give the first code of what was scanned; from then on it is this phone's."""
+        authenticator = Authenticator(str(self._unconfirmed))
         shown = await self.prepare("totp.confirm")
-        await self.authorise(shown, self._own_code())
-        return self.authenticator
+        now = self._now()
+        try:
+            await self.authorise(shown, authenticator.code(now))
+        except PhoneError as no:
+            # None waits to be confirmed: the answer that said so was lost.
+            if no.code != "otp_not_enrolled":
+                raise
+        self.authenticator, self._unconfirmed = authenticator, None
+        self._last_step = authenticator.step(now)
+        self.remember()
+        return authenticator
+
+    @property
+    def has_scanned(self) -> bool:
+        """Whether an authenticator waits for its first code."""
+        return self._unconfirmed is not None
 
     async def ask_code(self, intent_id: str) -> str:
         """Have a code sent, and read it off the messages that come in."""

@@ -14,6 +14,12 @@ from wallet.identifiers import new_id
 FIRST_YEAR = 2026
 
 
+def period_of(day: int) -> tuple[str, int]:
+    """The half month a telling pays, as (2026-01, 1)."""
+    month, half = divmod(day, 2)
+    return f"{FIRST_YEAR + month // 12}-{month % 12 + 1:02d}", half + 1
+
+
 class Memory:
     """A small file of facts, written whole or not at all."""
 
@@ -33,8 +39,7 @@ class Memory:
     @property
     def period(self) -> tuple[str, int]:
         """The half month this telling pays: a new one each time, from January 2026."""
-        month, half = divmod(self.day, 2)
-        return f"{FIRST_YEAR + month // 12}-{month % 12 + 1:02d}", half + 1
+        return period_of(self.day)
 
     @property
     def terminal_count(self) -> int:
@@ -54,6 +59,11 @@ class Memory:
         """Keep a fact of this telling; answers it."""
         self.keep(f"{self._facts['story']}:{name}", fact)
         return fact
+
+    def forget(self, name: str) -> None:
+        """A fact of this telling that turned out to lead nowhere."""
+        self._facts.pop(f"{self._facts['story']}:{name}", None)
+        self._write()
 
     def keep(self, name: str, fact: Any) -> None:
         self._facts[name] = fact

@@ -9,28 +9,39 @@ import base64
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from runtime import demo_staff
+from runtime import demo_staff, seed
 from runtime.cambodia import Person
 from runtime.demo.memory import Memory
 from simulators.atm import AtmHost, NoAnswerError
 from simulators.officer import STEP_S, Officer, OfficerError
 from simulators.phone import Phone, PhoneError
+from wallet.database import CONNECTION_LOST
+from wallet.identifiers import BankId
+from wallet.outcomes import Refused
 from wallet.registry.enrolment import smart_id_number
 
 T = TypeVar("T")
+BANK: Final = BankId("ACLEDA")
 PATIENCE_S: Final = 60.0
 PIN: Final = "274916"
+TRIES: Final = 3
 _AWAY: Final = frozenset({409, 429, 500, 502, 503, 504})
+_LOOK_AGAIN: Final = frozenset(
+    {"intent_expired", "intent_not_pending", "rate_limited", "no_sms_came", "otp_wrong"}
+)
+"""What an intent still open for us may be told, and then be tried with another code or be over."""
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until there is an answer: lost connections and "try again" are waited out."""
+    """Ask until there is an answer: lost connections and "try again" are waited out. Where the
+    demo asks the rooms themselves, their words for the same are heard too."""
     ends = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -39,7 +50,10 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
             retryable = no.status in _AWAY and no.problem.get("retryable", False)
             if not retryable or time.monotonic() > ends:
                 raise
-        except (httpx.TransportError, NoAnswerError):
+        except Refused as no:
+            if not no.reason.retryable or time.monotonic() > ends:
+                raise
+        except (httpx.TransportError, NoAnswerError, *CONNECTION_LOST):
             if time.monotonic() > ends:
                 raise
         await asyncio.sleep(0.3)
@@ -64,19 +78,44 @@ class Holder:
     async def enrol(self, host: AtmHost, say: Callable[[str], None]) -> None:
         """Pair the phone at the ATM, set the PIN, set up the authenticator; what is done stays."""
         phone = self.phone
-        if phone.device_id is None:
-            code = await patiently(phone.begin_pairing)
+        while phone.device_id is None:
+            await self._pair(host, say)
+        await self.sign_in()
+        if phone.authenticator is None:
+            await self._set_up_authenticator()
+            say("authenticator set up from the QR image and confirmed by its first code")
+
+    async def _pair(self, host: AtmHost, say: Callable[[str], None]) -> None:
+        """One pairing, gone on with where it stands."""
+        phone = self.phone
+        if not phone.is_pairing or (await patiently(phone.pairing))["state"] == "EXPIRED":
+            await patiently(phone.begin_pairing)
+        pairing = await patiently(phone.pairing)
+        if pairing["state"] == "WAITING":
+            code = pairing["code"]
             say(f"the app shows pairing code {code[:4]} {code[4:]}; card and PIN at the ATM")
             key = self._memory.key(f"pair:{code}")
             body = {"smart_id_number": self.smart_id_number, "code": code}
             answer = await patiently(lambda: host.post("/v1/atm/pairings/confirm", body, key=key))
             if answer.status != 200:
                 raise OfficerError(answer.status, answer.body or {})
-            await patiently(lambda: phone.complete_pairing(PIN))
-        await self.sign_in()
-        if phone.authenticator is None:
-            await patiently(phone.enrol_authenticator)
-            say("authenticator set up from the QR image and confirmed by its first code")
+        await patiently(lambda: phone.complete_pairing(PIN))
+
+    async def _set_up_authenticator(self) -> None:
+        """Scan and confirm; what was scanned in an earlier life is confirmed first."""
+        phone = self.phone
+        for tries_left in reversed(range(TRIES)):
+            if not phone.has_scanned:
+                await self._ask(phone.scan_authenticator)
+            try:
+                await self._ask(phone.confirm_authenticator)
+            except PhoneError as no:
+                # The server made another secret since: an answer was lost. Scan that one.
+                if no.code != "otp_wrong" or not tries_left:
+                    raise
+                await self._ask(phone.scan_authenticator)
+            else:
+                return
 
     async def sign_in(self) -> None:
         await patiently(self.phone.sign_in)
@@ -86,8 +125,12 @@ class Holder:
         done: dict[str, Any] | None = self._memory.recall(f"answer:{step}")
         if done is not None:
             return done
-        shown = await self._shown(step, kind, fields)
-        answer = await self._authorise(shown)
+        while True:
+            shown = await self._shown(step, kind, fields)
+            answer = await self._answer_of(shown)
+            if answer is not None:
+                break
+            self._memory.forget(f"shown:{step}")
         shown_once = ("jwe", "otpauth_uri", "qr_png", "qr_svg")
         self._memory.remember(
             f"answer:{step}", {k: v for k, v in answer.items() if k not in shown_once}
@@ -102,22 +145,31 @@ class Holder:
     async def _shown(self, step: str, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         kept: dict[str, Any] | None = self._memory.recall(f"shown:{step}")
         if kept is not None:
-            now = await self._ask(lambda: self.phone.get(f"/intents/{kept['id']}"))
-            if now["state"] in ("PENDING", "DONE"):
-                return kept
+            return kept
         fresh: dict[str, Any] = await self._ask(lambda: self.phone.prepare(kind, **fields))
         self._memory.remember(f"shown:{step}", fresh)
         return fresh
 
-    async def _authorise(self, shown: dict[str, Any]) -> dict[str, Any]:
-        while True:
+    async def _answer_of(self, shown: dict[str, Any]) -> dict[str, Any] | None:
+        """What authorising came to, now or before; None once it is certain that it never will.
+
+        That an intent expired is believed of the server only when it was asked to authorise it
+        and refused: a look alone may come while an earlier request is still taking effect.
+        """
+        for _ in range(20):
+            state = (await self.read(f"/intents/{shown['id']}"))["state"]
+            pending = state == "PENDING"
             try:
-                return await self._ask(lambda: self.phone.authorise(shown))
+                return await self._ask(partial(self.phone.authorise, shown, coded=pending))
             except PhoneError as no:
-                if no.code != "rate_limited":
+                if no.code == "intent_expired" and not pending:
+                    return None
+                if no.code not in _LOOK_AGAIN or not pending:
                     raise
-            # No more texts for now: the authenticator's next code is at most half a minute away.
-            await asyncio.sleep(STEP_S - time.time() % STEP_S + 0.2)
+                if no.code in ("rate_limited", "otp_wrong"):
+                    # The authenticator's next code is at most half a minute away.
+                    await asyncio.sleep(STEP_S - time.time() % STEP_S + 0.2)
+        raise PhoneError(0, {"code": "never_authorised"})
 
     async def read(self, path: str, **query: Any) -> Any:
         return await self._ask(lambda: self.phone.get(path, **query))
@@ -125,6 +177,10 @@ class Holder:
     async def post(self, step: str, path: str, body: dict[str, Any]) -> Any:
         key = self._memory.key(step)
         return await self._ask(lambda: self.phone.post(path, body, key=key))
+
+    async def prepare(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """What the server says of a wish, which is not gone on with."""
+        return await self._ask(lambda: self.phone.prepare(kind, **fields))
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
         try:
@@ -165,6 +221,41 @@ class Listener:
                     if isinstance(event.get("data"), dict):
                         self.heard.append(event["data"])
             await asyncio.sleep(0.5)
+
+
+def player_of(day: int) -> Person:
+    """Whose day it is: another person's each time, for what one may ask of an ATM in a day is
+    limited."""
+    everybody = seed.people_with_cards(BANK)
+    return everybody[day % len(everybody)]
+
+
+async def sign_in(officer: Officer) -> None:
+    """Sign a member of staff in; a code that grew old on its way is followed by a fresh one."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            await patiently(officer.sign_in)
+        except OfficerError as no:
+            if no.code != "sign_in_failed" or not tries_left:
+                raise
+        else:
+            return
+
+
+async def approve(officer: Officer, path: str, body: dict[str, Any], key: str) -> Any:
+    """Approve with a fresh code, once; None when it was approved before a kill that ate the
+    answer."""
+    for tries_left in reversed(range(TRIES)):
+        code = await officer.fresh_code()
+        ask = partial(officer.call, "POST", path, {"totp": code, **body}, key=f"{key}:{code}")
+        try:
+            return await patiently(ask)
+        except OfficerError as no:
+            if no.code == "illegal_transition":
+                return None
+            if no.code != "otp_wrong" or not tries_left:
+                raise
+    return None
 
 
 def officer(client: httpx.AsyncClient, data: Path, login: str) -> Officer:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from runtime.demo import people
 from runtime.demo.memory import Memory
-from runtime.demo.people import Holder, Listener, patiently
+from runtime.demo.people import TRIES, Holder, Listener, patiently
 from simulators.atm import AtmHost
 from simulators.officer import Officer, OfficerError
 from simulators.phone import PhoneError
@@ -22,8 +23,12 @@ from wallet.clock import PHNOM_PENH
 from wallet.money import Currency, Money
 
 Say = Callable[[str], None]
-SALARY_PATIENCE_S: Final = 120.0
+SALARY_PATIENCE_S: Final = 150.0
+TOPUP_PATIENCE_S: Final = 150.0
 COFFEE: Final = 18_500
+GIVEN_BACK: Final = 8_500
+"""Riel of the coffee; of the cooker, all."""
+
 COOKER: Final = 520_000
 """Above what a signature alone may pay, and above what one person may give back."""
 
@@ -81,7 +86,7 @@ async def tell(cast: Cast, say: Say) -> None:
 
 
 async def _funnel(cast: Cast, say: Say) -> None:
-    await patiently(cast.maker.sign_in)
+    await people.sign_in(cast.maker)
     funnel = await patiently(lambda: cast.maker.call("GET", "/funnel"))
     say(f"   {cast.agency}: {funnel['applicants']} applied; {_counts(funnel)}")
 
@@ -105,6 +110,7 @@ async def _salary(cast: Cast, say: Say, listener: Listener) -> None:
     period, half = cast.memory.period
     say(f"   {len(cast.salary_file):,} bytes for {period}, half {half}, sent by the maker")
     began = time.monotonic()
+    fresh = cast.memory.recall("salary") is None
     received = await _upload(cast)
     run_id = received["run_id"]
     checked = await _salary_until(cast.maker, run_id, {"CHECKED", "APPROVED", "PAYING", "PAID"})
@@ -124,7 +130,7 @@ async def _salary(cast: Cast, say: Say, listener: Listener) -> None:
         f"{time.monotonic() - began:.1f} s after sending"
     )
     _same(paid["paid_minor"], checked["accepted_minor"], "what was paid and what was accepted")
-    notice = await listener.hear("salary.paid")
+    notice = await listener.hear("salary.paid", within_s=20.0 if fresh else 0.0)
     if notice is None:
         notice = await _from_inbox(cast, "salary.paid")
     say(f"   the phone hears: {notice['title']}. {notice['text']}")
@@ -162,21 +168,9 @@ async def _repeated_upload(cast: Cast) -> str:
 
 
 async def _approve(cast: Cast, run_id: str, sha256: str) -> None:
-    await patiently(cast.checker.sign_in)
-    code = await cast.checker.fresh_code()
-    try:
-        await patiently(
-            lambda: cast.checker.call(
-                "POST",
-                f"/salary-files/{run_id}/approve",
-                {"totp": code, "sha256": sha256},
-                key=cast.memory.key(f"approve:{code}"),
-            )
-        )
-    except OfficerError as no:
-        # Approved before a kill that ate the answer: the state says so.
-        if no.code != "illegal_transition":
-            raise
+    await people.sign_in(cast.checker)
+    path = f"/salary-files/{run_id}/approve"
+    await people.approve(cast.checker, path, {"sha256": sha256}, cast.memory.key("approve"))
 
 
 async def _salary_until(officer: Officer, run_id: str, states: set[str]) -> dict[str, Any]:
@@ -225,21 +219,7 @@ async def _card_states(holder: Holder) -> str:
 
 
 async def _card_at_atm(cast: Cast, say: Say) -> None:
-    slip = await _ask_atm(cast, "atm-card")
-    claim = slip["claim"]
-    say(
-        f"   {cast.host.terminal} gets: •••• {slip['last_four']}, reference "
-        f"{claim['reference']}, a QR code and two digits, nothing else"
-    )
-    repeated = await _ask_atm(cast, "atm-card")
-    _same(repeated["card_id"], slip["card_id"], "the repeated request's card")
-    say("   asked again after a lost answer: the same card")
-    claimed = await cast.holder.do(
-        "claim",
-        "card.claim",
-        reference=claim["reference"],
-        number_match=claim["number_match"],
-    )
+    claimed = await _claim(cast, say, tries_left=3)
     say(f"   claimed in the app: {claimed['card']['state']}")
     second = await _ask_atm(cast, "atm-reversed")
     undone = await _reverse(cast, "atm-reversed")
@@ -251,6 +231,28 @@ async def _card_at_atm(cast: Cast, say: Say) -> None:
         f"   a third, •••• {third['last_four']}, which nobody claims "
         f"({cast.claim_ttl_s} s here; ten minutes by default)"
     )
+
+
+async def _claim(cast: Cast, say: Say, tries_left: int) -> dict[str, Any]:
+    """Ask for a card at the ATM and claim it; one that lapsed meanwhile is asked for again."""
+    step = f"atm-card:{tries_left}"
+    slip = await _ask_atm(cast, step)
+    claim = slip["claim"]
+    say(
+        f"   {cast.host.terminal} gets: •••• {slip['last_four']}, reference "
+        f"{claim['reference']}, a QR code and two digits, nothing else"
+    )
+    repeated = await _ask_atm(cast, step)
+    _same(repeated["card_id"], slip["card_id"], "the repeated request's card")
+    say("   asked again after a lost answer: the same card")
+    known = {name: claim[name] for name in ("reference", "number_match")}
+    try:
+        return await cast.holder.do(f"claim:{tries_left}", "card.claim", **known)
+    except PhoneError as no:
+        if no.code != "card_claim_expired" or tries_left == 1:
+            raise
+    say("   it was not claimed in time; another is asked for")
+    return await _claim(cast, say, tries_left - 1)
 
 
 def _atm_reference(cast: Cast, step: str) -> dict[str, str]:
@@ -300,6 +302,17 @@ async def _top_up(cast: Cast, say: Say) -> None:
 
 
 async def _buy(cast: Cast, say: Say, step: str, phone: str, about: str) -> None:
+    """Until it is delivered: where the operator never heard of it, the money is back and it is
+    bought again."""
+    for tries_left in reversed(range(TRIES)):
+        ended = await _buy_once(cast, say, f"{step}:{tries_left}", phone, about)
+        if ended != "FAILED" or not tries_left:
+            break
+        say("   the operator never heard of it: the money is back, and it is bought again")
+    _same(ended, "SUCCEEDED", "how the top-up ended")
+
+
+async def _buy_once(cast: Cast, say: Say, step: str, phone: str, about: str) -> str:
     holder = cast.holder
     await holder.do(
         step, "topup.buy", phone=phone, amount="5000", currency="KHR", confirm_repeat=True
@@ -307,7 +320,7 @@ async def _buy(cast: Cast, say: Say, step: str, phone: str, about: str) -> None:
     say(f'   {about}: "{await holder.text_of(step)}"')
     shown: dict[str, Any] = cast.memory.recall(f"shown:{step}")
     seen: list[str] = []
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + TOPUP_PATIENCE_S
     while time.monotonic() < ends:
         top_up = await holder.read(f"/topups/{shown['id']}")
         if top_up["state"] not in seen:
@@ -316,7 +329,7 @@ async def _buy(cast: Cast, say: Say, step: str, phone: str, about: str) -> None:
             break
         await asyncio.sleep(0.1)
     say(f"   {' -> '.join(seen)}")
-    _same(seen[-1], "SUCCEEDED", "how the top-up ended")
+    return seen[-1]
 
 
 async def _pay_qr(cast: Cast, say: Say) -> None:
@@ -324,8 +337,10 @@ async def _pay_qr(cast: Cast, say: Say) -> None:
     await _pay_shop(cast, say, "cooker", "Chamkar Mon Home", COOKER)
     code = cast.memory.recall("code:coffee")
     try:
-        await cast.holder.phone.prepare("qr.pay", code=code)
+        await cast.holder.prepare("qr.pay", code=code)
     except PhoneError as no:
+        if no.code not in ("qr_already_paid", "qr_expired"):
+            raise
         say(f"   the first code once more: {no.code}")
         return
     raise StoryError("one dynamic code could be paid twice")
@@ -368,10 +383,10 @@ def _shop_code(shop: str, riel: int) -> str:
 
 
 async def _dispute(cast: Cast, say: Say) -> None:
-    await patiently(cast.agent.sign_in)
+    await people.sign_in(cast.agent)
     coffee = await _open_case(cast, say, "coffee", "I paid in cash as well.")
-    small = await _refund(cast, coffee, "refund-coffee", 8_500)
-    say(f"   {_riel(8_500)} given back by one person: {small['state']}")
+    small = await _refund(cast, coffee, "refund-coffee", GIVEN_BACK)
+    say(f"   {_riel(GIVEN_BACK)} given back by one person: {small['state']}")
     closed = await patiently(
         lambda: cast.agent.call(
             "POST",
@@ -410,23 +425,10 @@ async def _open_case(cast: Cast, say: Say, step: str, statement: str) -> str:
 
 
 async def _approve_refund(cast: Cast, refund_id: str) -> str:
-    await patiently(cast.supervisor.sign_in)
-    code = await cast.supervisor.fresh_code()
-    try:
-        answer = await patiently(
-            lambda: cast.supervisor.call(
-                "POST",
-                f"/refunds/{refund_id}/approve",
-                {"totp": code},
-                key=cast.memory.key(f"approve-refund:{code}"),
-            )
-        )
-    except OfficerError as no:
-        # Approved before a kill that ate the answer: the state says so.
-        if no.code != "illegal_transition":
-            raise
-        return "PAID"
-    return str(answer["state"])
+    await people.sign_in(cast.supervisor)
+    path, key = f"/refunds/{refund_id}/approve", cast.memory.key("approve-refund")
+    answer = await people.approve(cast.supervisor, path, {}, key)
+    return "PAID" if answer is None else str(answer["state"])
 
 
 async def _refund(cast: Cast, case_id: str, step: str, riel: int) -> dict[str, Any]:
