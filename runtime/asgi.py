@@ -7,6 +7,8 @@ Granian, as the factory `runtime.asgi:create`.
 
 import asyncio
 import logging
+import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -35,6 +37,9 @@ _log = logging.getLogger("smartid.api")
 def create() -> "Door":
     """The application of this process, by the settings in its environment."""
     die_with_parent(signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(1)  # the server died before the kernel knew our wish
     logs.set_up()
     return Door(settings.read())
 

@@ -24,7 +24,7 @@ from wallet.identifiers import new_id
 
 Rows = Callable[..., Awaitable[list[Any]]]
 
-LEASE_S: Final = 60.0
+LEASE_S: Final = 30.0
 MOST_ATTEMPTS: Final = 25
 LONGEST_PAUSE_S: Final = 300.0
 
