@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import FrameType
 from typing import Final, Self
 from urllib.error import URLError
@@ -34,6 +35,8 @@ _FIRST_WAIT_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 10.0
 _LONG_LIFE_S: Final = 10.0
 _PATIENCE_S: Final = 4.0
+_RECOVERY_S: Final = 1.0
+"""Where a connection's process was killed, PostgreSQL takes none for a moment."""
 
 Say = Callable[[str], None]
 
@@ -135,13 +138,27 @@ def running(
             " or SMARTID_PORT"
         )
     with own_servers(settings) as (complete, embedded):
-        asyncio.run(migrations.upgrade(complete.database_url or ""))
+        _migrate(complete, embedded)
         roles = [own_role("api"), own_role("worker"), *extra]
         supervisor = Supervisor(complete, roles, embedded, say)
         try:
             yield supervisor.start()
         finally:
             supervisor.stop()
+
+
+def _migrate(settings: Settings, embedded: Embedded | None) -> None:
+    """Bring the tables up to date; nobody looks after our own servers yet, so if one was lost
+    meanwhile it is brought back here, and the whole is asked for again."""
+    upgrade = partial(migrations.upgrade, settings.database_url or "")
+    try:
+        asyncio.run(upgrade())
+    except Exception:
+        if embedded is None:
+            raise
+        embedded.restart_dead()
+        time.sleep(_RECOVERY_S)
+        asyncio.run(upgrade())
 
 
 @contextlib.contextmanager

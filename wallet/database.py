@@ -24,6 +24,8 @@ SERIALIZATION_FAILURES: Final = (asyncpg.SerializationError, asyncpg.DeadlockDet
 CONNECTION_LOST: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # asyncpg's word for a connection used between the server's farewell and its end.
+    asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,

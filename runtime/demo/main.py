@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -78,7 +79,9 @@ async def _beside(house: Supervisor, play: Coroutine[Any, Any, int]) -> int:
 
 
 async def _play(settings: Settings) -> int:
-    async with open_resources(settings, statement_timeout_s=60.0) as resources:
+    async with AsyncExitStack() as stack:
+        opened = partial(open_resources, settings, statement_timeout_s=60.0)
+        resources = await people.patiently(lambda: stack.enter_async_context(opened()))
         seeded = await people.patiently(lambda: seed.run(resources, settings.data))
         _say(
             f"the programme's first day: {seeded.agencies} agencies, {seeded.applicants:,} "
