@@ -119,7 +119,7 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_after_s: int | None = None
 
 
-class DeclinedProblem(Exception):  # noqa: N818 - a decline on its way out of a handler
+class DeclinedProblem(Exception):
     """Carries a committed decline to the frame, which renders it as a problem document."""
 
     def __init__(self, declined: Declined) -> None:

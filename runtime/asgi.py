@@ -6,6 +6,7 @@ Granian, as the factory `runtime.asgi:create`.
 """
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import os
@@ -44,6 +45,14 @@ def create() -> "Door":
     return Door(settings.read())
 
 
+def _tidy_memory() -> None:
+    """What stands after start-up stays for good: looking through it again and again for cycles
+    would cost every request about a tenth of its time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
 class Door:
     """Opens the resources around the framework's own life, then hands every request on."""
 
@@ -64,6 +73,7 @@ class Door:
                 # Litestar names each kind of message; here they are only handed on.
                 app: Any = create_app(resources)
                 self._app = app
+                _tidy_memory()
                 await app(scope, receive, send)
         except Exception as error:
             if self._app is not None:

@@ -131,7 +131,7 @@ Facts = dict[str, str | int]
 """Details safe to show to the caller: amounts left, field names, moments. Never a secret."""
 
 
-class Refused(Exception):  # noqa: N818 - the domain's word: a refusal, not an error of ours
+class Refused(Exception):
     """The request was turned away and nothing happened: no row, no count, no event."""
 
     def __init__(self, reason: Reason, **facts: str | int) -> None:

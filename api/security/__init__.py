@@ -14,7 +14,7 @@ from api.security.callers import (
     staff_door,
     with_role,
 )
-from api.security.headers import secured
+from api.security.headers import securing
 from api.security.signatures import AtmCaller, atm_door
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
     "atm_door",
     "holder_door",
     "idempotency_key",
-    "secured",
+    "securing",
     "staff_door",
     "with_role",
 ]

@@ -5,7 +5,7 @@ officer's none of the bank's. Who calls: the doors.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 from litestar import Request, Router
@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api.resources import Resources
 from api.security.staff_sessions import session_routes
@@ -42,7 +43,7 @@ def holder_door(path: str, handlers: Sequence[Any]) -> Router:
     return Router(
         path,
         route_handlers=handlers,
-        guards=[_name_holder],
+        middleware=[NamingHolder],
         dependencies={"caller": Provide(_holder)},
         security=[{"holder": []}],
     )
@@ -115,10 +116,18 @@ def named_caller(request: Request[Any, Any, Any], kind: type[T]) -> T:
     return caller
 
 
-async def _name_holder(connection: Connection, handler: BaseRouteHandler) -> None:
-    if not handler.opt.get("anonymous"):
-        recognition: Recognition = connection.app.state.recognition
-        set_caller(connection, await recognition.of(_token(connection)))
+class NamingHolder:
+    """Names the holder before the handler is prepared. A guard would do the same, but the
+    framework copies the handler for each guard on every request, and this is the busiest door."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["route_handler"].opt.get("anonymous"):
+            recognition: Recognition = scope["litestar_app"].state.recognition
+            scope["state"]["caller"] = await recognition.of(_bearer_in(scope["headers"]))
+        await self._app(scope, receive, send)
 
 
 async def _holder(request: Request[Any, Any, Any]) -> HolderSession:
@@ -130,7 +139,12 @@ async def _member(request: Request[Any, Any, Any]) -> Member:
 
 
 def _token(connection: Connection) -> str:
-    match = _BEARER.fullmatch(connection.headers.get("authorization", ""))
+    return _bearer_in(connection.scope["headers"])
+
+
+def _bearer_in(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    given = [value for name, value in headers if name == b"authorization"]
+    match = _BEARER.fullmatch(given[0].decode("latin-1")) if len(given) == 1 else None
     if match is None:
         raise Refused(Reason.UNAUTHENTICATED)
     return match.group(1)

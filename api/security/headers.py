@@ -1,12 +1,12 @@
 """Security headers on every answer, refusals and not-found ones included.
 
 Promise: nothing is cached, framed, sniffed or referred; a page says itself what it may load (docs,
-console), everything else may load nothing. Who calls: the application frame (`before_send`).
+console), everything else may load nothing. Who calls: the application frame.
 """
 
 from typing import Final
 
-from litestar.types import Message, Scope
+from litestar.types import Message, Send
 
 NOTHING_TO_LOAD: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 OWN_PAGE: Final = (
@@ -29,11 +29,15 @@ _ALWAYS: Final = (
 )
 
 
-async def secured(message: Message, scope: Scope) -> None:
-    """Add what the handler has not set itself."""
-    if message["type"] != "http.response.start":
-        return
-    headers = list(message.get("headers", ()))
-    known = {bytes(name).lower() for name, _ in headers}
-    headers.extend((name, value) for name, value in _ALWAYS if name not in known)
-    message["headers"] = headers
+def securing(send: Send) -> Send:
+    """`send`, with the headers added that the handler has not set itself."""
+
+    async def secured(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            known = {bytes(name).lower() for name, _ in headers}
+            headers.extend(pair for pair in _ALWAYS if pair[0] not in known)
+            message["headers"] = headers
+        await send(message)
+
+    return secured
