@@ -201,6 +201,14 @@ def test_nothing_committed_names_a_registry_or_a_path_of_a_machine() -> None:
     assert not found
 
 
+def test_links_in_the_docs_lead_somewhere() -> None:
+    for page in (path for path in committed() if path.endswith(".md")):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#\s]+)", text):
+            if "://" not in target:
+                assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
 def committed() -> list[str]:
     """Every path under version control; without git, what such a checkout would hold."""
     try:
