@@ -7,8 +7,10 @@ The short form is three kills in one telling, chosen by the day's date; `make cr
 import asyncio
 import os
 import random
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from runtime.embedded import Embedded
 from tests.crash.after import faults_of
 from tests.crash.harness import Demo, Kind, Moment, Plan, Run, demo_on, run
 from wallet.database import CONNECTION_LOST
@@ -168,6 +171,20 @@ def test_the_api_dies_between_asking_and_authorising(demo: Demo, books: Books) -
 
 @pytest.mark.crash
 @pytest.mark.long
+def test_a_top_up_meets_the_death_of_either_side(demo: Demo, books: Books) -> None:
+    """The operator dies as it is asked, the worker while it waits for an answer, then again."""
+    sent = becomes(books, "select exists (select from topups where state = 'SENT')")
+    plan: Plan = [
+        (Kind.TELCO, intent(books, "topup.buy", "DONE")),
+        (Kind.WORKER, sent),
+        (Kind.TELCO, 3.0),
+        (Kind.WORKER, 4.0),
+    ]
+    told_again(demo, plan, random.Random(SEED))
+
+
+@pytest.mark.crash
+@pytest.mark.long
 def test_the_demo_dies_right_after_authorising(demo: Demo, books: Books) -> None:
     plan: Plan = [
         (Kind.DEMO, intent(books, "totp.confirm", "DONE")),
@@ -176,3 +193,66 @@ def test_the_demo_dies_right_after_authorising(demo: Demo, books: Books) -> None
         (Kind.DEMO, intent(books, "qr.pay", "DONE")),
     ]
     told_again(demo, plan, random.Random(SEED))
+
+
+@pytest.mark.crash
+@pytest.mark.long
+def test_the_demo_dies_right_after_what_is_not_an_intent(demo: Demo, books: Books) -> None:
+    """A phone paired, officers approving, an ATM's card, a case: each answer is lost once."""
+    plan: Plan = [
+        (Kind.DEMO, becomes(books, "select exists (select from devices)")),
+        (Kind.DEMO, becomes(books, "select exists (select from salary_runs)")),
+        (
+            Kind.DEMO,
+            becomes(books, "select exists (select from salary_runs where checker is not null)"),
+        ),
+        (Kind.DEMO, becomes(books, "select exists (select from atm_card_requests)")),
+        (Kind.DEMO, becomes(books, "select exists (select from disputes)")),
+        (Kind.DEMO, becomes(books, "select count(*) = 2 from refunds where state = 'PAID'")),
+    ]
+    told_again(demo, plan, random.Random(SEED))
+
+
+# --- the checks themselves -----------------------------------------------------------------------
+
+
+@pytest.mark.crash
+@pytest.mark.long
+def test_what_is_lost_or_doubled_would_be_noticed(demo: Demo) -> None:
+    """A right world is made wrong by hand: a check that cannot fail proves nothing."""
+    told_again(demo, [], random.Random(SEED))
+    with Embedded.open(demo.data) as servers:
+        asyncio.run(_spoil(servers.database_url))
+    with closing(sqlite3.connect(demo.data / "simulator-telco.sqlite")) as operator:
+        operator.execute(_DELIVER_AGAIN)
+        operator.commit()
+    noticed = "\n".join(faults_of(demo.data))
+    for fault in ("doubled Counter({('", "'untold': 1", "SUCCEEDED: delivered", "WRONG", "wallet"):
+        assert fault in noticed
+
+
+async def _spoil(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    for sql in _SPOIL:
+        await connection.execute(sql)
+    await connection.close()
+
+
+_SPOIL = (
+    "delete from inbox where id = (select max(id) from inbox)",
+    """
+    insert into transfers (id, bank, phase, kind, debit_account_id, credit_account_id,
+                           amount_minor, currency, reference, at)
+    select gen_random_uuid(), bank, phase, kind, debit_account_id, credit_account_id,
+           amount_minor, currency, reference, at
+    from transfers where kind = 'salary' limit 1
+    """,
+    """
+    update accounts set credits_posted = credits_posted + 1
+    where id = (select max(id) from accounts where holder_id is not null and currency = 'KHR')
+    """,
+)
+_DELIVER_AGAIN = """
+insert into deliveries (ref, number, amount_minor)
+select ref, number, amount_minor from deliveries limit 1
+"""
