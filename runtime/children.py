@@ -24,6 +24,8 @@ from typing import IO, Final
 from msgspec import Struct
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_SECUREBITS: Final = 28
+_SECBIT_NO_SETUID_FIXUP: Final = 1 << 2
 _PR_SET_KEEPCAPS: Final = 8
 _PR_CAP_AMBIENT: Final = 47
 _PR_CAP_AMBIENT_RAISE: Final = 2
@@ -202,6 +204,10 @@ def _before_exec(death_signal: signal.Signals, person: Person | None) -> Callabl
 def _demote(person: Person) -> None:
     if person.passes_closed_folders:
         _check(_LIBC.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities")
+        # access(2) leaves an ordinary user's capabilities out of account unless this bit is set,
+        # and initdb asks by it whether it may run its programs. Where it may not be set, only
+        # programs below a closed folder are out of reach.
+        _LIBC.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(person.gid, person.gid, person.gid)
     os.setresuid(person.uid, person.uid, person.uid)
