@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from redis import Redis
 
-from runtime import embedded_redis
+from runtime import children, embedded_redis
 from runtime.children import CannotStart
 from runtime.embedded import Embedded, Servers
 from runtime.embedded_postgres import Postgres
@@ -366,3 +366,26 @@ def eventually(condition: Callable[[], bool], within_s: float = 15.0, after: int
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="as root only")
+def test_a_program_below_a_closed_folder_may_be_asked_about_and_run(tmp_path: Path) -> None:
+    """A clone in a folder only root may enter has its PostgreSQL programs there too."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    data = tmp_path / "data"
+    data.mkdir()
+    person = children.person_for(data)
+    assert person is not None
+    if not person.passes_closed_folders:
+        pytest.skip("this root may not give the capability away")
+    asks = f"import os, sys; sys.exit(0 if os.access({str(program)!r}, os.X_OK) else 1)"
+    with (tmp_path / "log").open("wb") as log:
+        told = children.run(
+            [sys.executable, "-c", asks], person=person, folder=data, log=log, environment={}
+        )
+        ran = children.run([program], person=person, folder=data, log=log, environment={})
+    assert (told, ran) == (0, 0), (tmp_path / "log").read_text()
