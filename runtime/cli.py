@@ -104,7 +104,8 @@ def prove(context: typer.Context) -> None:
     from runtime.supervisor import own_servers
 
     async def run(complete: Settings) -> bool:
-        async with open_resources(complete) as resources:
+        # The books of years are added up in one statement a check.
+        async with open_resources(complete, statement_timeout_s=3600.0) as resources:
             return await proving.tell(resources.works)
 
     with own_servers(context.obj) as (complete, _):
