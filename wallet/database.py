@@ -5,7 +5,7 @@ and statement time-outs. Who calls: work, outbox, jobs, runtime (connect, migrat
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -156,13 +156,18 @@ class Database:
         version = int(await self._pool.fetchval("select current_setting('server_version_num')"))
         if version < OLDEST_SERVER:
             raise UnsafeServerError(f"PostgreSQL 15 or newer is required; this is {version}")
-        for record in await self._pool.fetch(_SETTINGS, list(REQUIRED_SETTINGS)):
-            allowed = REQUIRED_SETTINGS[record["name"]]
-            if record["setting"] not in allowed:
-                raise UnsafeServerError(
-                    f"PostgreSQL runs with {record['name']}={record['setting']}, which can lose "
-                    f"acknowledged payments; set it to {' or '.join(sorted(allowed))}"
-                )
+        rows = await self._pool.fetch(_SETTINGS, list(REQUIRED_SETTINGS))
+        decide_settings({row["name"]: row["setting"] for row in rows})
+
+
+def decide_settings(settings: Mapping[str, str]) -> None:
+    """Raises UnsafeServerError for the first setting that could lose an acknowledged commit."""
+    for name, allowed in REQUIRED_SETTINGS.items():
+        if settings.get(name) not in allowed:
+            raise UnsafeServerError(
+                f"PostgreSQL runs with {name}={settings.get(name)}, which can lose acknowledged "
+                f"payments; set it to {' or '.join(sorted(allowed))}"
+            )
 
 
 def decode(into: type[T], record: Record) -> T:
