@@ -25,6 +25,7 @@ from wallet.money import Currency, Money
 Say = Callable[[str], None]
 SALARY_PATIENCE_S: Final = 150.0
 TOPUP_PATIENCE_S: Final = 150.0
+NOTICE_PATIENCE_S: Final = 60.0
 COFFEE: Final = 18_500
 GIVEN_BACK: Final = 8_500
 """Riel of the coffee; of the cooker, all."""
@@ -471,11 +472,15 @@ async def _balance(holder: Holder) -> int:
 
 
 async def _from_inbox(cast: Cast, kind: str) -> dict[str, Any]:
-    page = await cast.holder.read("/inbox")
-    for notice in page["items"]:
-        if notice["kind"] == kind:
-            found: dict[str, Any] = notice
-            return found
+    """Waited for too: told again after a kill, the story may be there before the worker is."""
+    ends = time.monotonic() + NOTICE_PATIENCE_S
+    while time.monotonic() < ends:
+        page = await cast.holder.read("/inbox")
+        for notice in page["items"]:
+            if notice["kind"] == kind:
+                found: dict[str, Any] = notice
+                return found
+        await asyncio.sleep(0.2)
     raise StoryError(f"no notice of {kind} came")
 
 
