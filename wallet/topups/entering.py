@@ -5,7 +5,7 @@ money follows the state in the same transaction. Tables owned: topups (every sta
 Who calls: delivering, through the teller's lanes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -90,14 +90,18 @@ async def enter(work: Work, heard: Sequence[Heard]) -> list[Done]:
     moving = {one.topup_id for one in known if _decide(work, rows[one.topup_id], one).move}
     accounts = await _accounts_of(work, [rows[topup_id] for topup_id in sorted(moving)])
     book = await _open_book(work, accounts)
+    # Read under the wallets' locks, where a refund is paid too.
+    refunded = await _refunded(work, [rows[topup_id] for topup_id in sorted(moving)], accounts)
     for one in known:
         before = rows[one.topup_id]
         decision = _decide(work, before, one)
         after = _heard(before, one, decision)
         if decision.move is not None:
-            after = _move(book, after, decision.move, accounts[one.topup_id])
+            after = _move(
+                book, after, decision.move, accounts[one.topup_id], one.topup_id in refunded
+            )
         rows[one.topup_id] = after
-        _tell(work, before, after)
+        _tell(work, before, after, one.topup_id in refunded)
         _want_looks(work, before, after, one)
     await book.write()
     await _write(work, rows.values())
@@ -130,8 +134,9 @@ def _heard(row: Topup, one: Heard, decision: Decision) -> Topup:
     )
 
 
-def _move(book: Book, row: Topup, move: Move, accounts: _Accounts) -> Topup:
-    """Move the money the decision asks for; a hold that is gone turns success into recovery."""
+def _move(book: Book, row: Topup, move: Move, accounts: _Accounts, refunded: bool) -> Topup:
+    """Move the money the decision asks for; a hold that is gone turns success into recovery, and
+    what a dispute has given back already does not go to the holder a second time."""
     match move:
         case Move.CAPTURE:
             captured = book.capture(_id(row, "capture"), TransferId(row.id))
@@ -146,7 +151,8 @@ def _move(book: Book, row: Topup, move: Move, accounts: _Accounts) -> Topup:
                 return msgspec.structs.replace(row, resolved_by=released.transfer_id)
             return _let_expire(book, row, released)
         case Move.RETURN:
-            returned = _must(book.post(_return_of(row, accounts)))
+            to = accounts.suspense if refunded else accounts.wallet
+            returned = _must(book.post(_return_of(row, accounts, to)))
             return msgspec.structs.replace(row, amended_by=returned.transfer_id)
         case Move.RECOVER:
             return _recover(book, row, accounts)
@@ -175,11 +181,23 @@ def _let_expire(book: Book, row: Topup, declined: Declined) -> Topup:
     return msgspec.structs.replace(row, resolved_by=expiry)
 
 
-def _return_of(row: Topup, accounts: _Accounts) -> Posting:
+async def _refunded(
+    work: Work, rows: Sequence[Topup], accounts: Mapping[TopupId, _Accounts]
+) -> set[TopupId]:
+    """Which of these a dispute has refunded, in whole or in part."""
+    captures = {row.resolved_by: row.id for row in rows if row.resolved_by is not None}
+    if not captures:
+        return set()
+    wallets = [accounts[topup_id].wallet for topup_id in captures.values()]
+    found = await work.rows(_REFUNDED, wallets, [*captures, *captures.values()])
+    return {captures.get(row["reference"], TopupId(row["reference"])) for row in found}
+
+
+def _return_of(row: Topup, accounts: _Accounts, to: AccountId) -> Posting:
     return Posting(
         id=_id(row, "return"),
         debit=accounts.operator_float,
-        credit=accounts.wallet,
+        credit=to,
         money=row.money,
         kind=TransferKind.TOPUP_RETURN,
         reference=row.id,
@@ -197,9 +215,16 @@ def _must(posted: Posted | Declined) -> Posted:
     return posted
 
 
-def _tell(work: Work, before: Topup, after: Topup) -> None:
-    """Publish a change of state, and leave an audit row where an ending was amended."""
+def _tell(work: Work, before: Topup, after: Topup, refunded: bool) -> None:
+    """Publish a change of state, and leave an audit row where an ending was amended.
+
+    A return that found the holder refunded stands in suspense for a person to look at; the holder
+    was told of the refund.
+    """
     if after.state is before.state:
+        return
+    if after.state is State.REVERSED and refunded:
+        work.note("topup.returned_after_refund", str(after.id), holder_id=after.holder_id)
         return
     event = _EVENTS.get(after.state)
     if event is not None:
@@ -304,4 +329,10 @@ set state = n.state, lookups = n.lookups, provider_ref = n.provider_ref, reason 
 from unnest($2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::uuid[], $8::uuid[])
      as n (id, state, lookups, provider_ref, reason, resolved_by, amended_by)
 where t.id = n.id
+"""
+
+_REFUNDED: Final = """
+select distinct reference from transfers
+where credit_account_id = any($1) and reference = any($2) and kind = 'refund'
+  and phase = 'posted'
 """

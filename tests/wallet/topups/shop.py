@@ -17,8 +17,19 @@ from wallet import jobs, topups
 from wallet.access.intents import Asked, Consumed, Prepared
 from wallet.clock import TurnedClock
 from wallet.database import Database
-from wallet.identifiers import BankId, DeviceId, HolderId, IntentId, Secret, TopupId, new_id
+from wallet.identifiers import (
+    BankId,
+    DeviceId,
+    HolderId,
+    IntentId,
+    Secret,
+    TopupId,
+    TransferId,
+    new_id,
+)
 from wallet.ledger import proof
+from wallet.ledger.book import Posted, Posting, TransferKind, open_book
+from wallet.ledger.chart import AccountKind, house_account
 from wallet.ledger.expiry import release_due
 from wallet.ledger.statement import balances
 from wallet.money import Currency
@@ -172,6 +183,26 @@ class Shop:
             return [(row["kind"], row["phase"]) for row in await work.rows(_TRANSFERS, topup_id)]
 
         return await self.works.read(SYSTEM, ACLEDA, query)
+
+    async def refund(self, topup_id: TopupId) -> None:
+        """Give a captured top-up's money back as a dispute does: a new entry that names it."""
+        topup = await self.topup(topup_id)
+
+        async def post(work: Work) -> None:
+            loss = await house_account(work, AccountKind.DISPUTE_LOSS, topup.money.currency)
+            book = await open_book(work, accounts=[loss, self.holder.khr])
+            posting = Posting(
+                id=TransferId(new_id()),
+                debit=loss,
+                credit=self.holder.khr,
+                money=topup.money,
+                kind=TransferKind.REFUND,
+                reference=topup.resolved_by,
+            )
+            assert isinstance(book.post(posting), Posted)
+            await book.write()
+
+        await self.works.perform(SYSTEM, ACLEDA, post)
 
     async def expire_holds(self) -> int:
         return await release_due(self.works, ACLEDA)

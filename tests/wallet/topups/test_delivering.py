@@ -135,6 +135,20 @@ async def test_taken_back_after_success_is_credited_by_a_new_transfer(shop: Shop
     ]
 
 
+async def test_taken_back_after_a_dispute_refunded_it_is_not_credited_twice(shop: Shop) -> None:
+    topup_id = await shop.buy(number(86))
+    await shop.work_off()
+    await shop.refund(topup_id)
+    assert await shop.wallet() == UNTOUCHED
+    await shop.wait(60)
+    assert await shop.state(topup_id) == "REVERSED"
+    assert await shop.wallet() == UNTOUCHED
+    assert await shop.house("suspense", "topup_recovery") == 5_000
+    audited = await shop.database.rows("select act from audit where act like 'topup.%'")
+    assert [row["act"] for row in audited] == ["topup.returned_after_refund"]
+    assert "topup.reversed" not in await shop.events(topup_id)
+
+
 async def test_a_number_that_moved_to_another_operator_is_not_sent(shop: Shop) -> None:
     shop.telco.ported["+85512345600"] = "SMART"
     topup_id = await shop.buy(number(0))
