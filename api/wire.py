@@ -37,6 +37,23 @@ class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every request body, and every Struct inside one, derives from."""
 
 
+class StepUp(Body, frozen=True, kw_only=True):
+    """What a second person sends: the proof that it is them, now. Never printed."""
+
+    totp: Annotated[
+        str,
+        Meta(
+            min_length=6,
+            max_length=6,
+            description="A fresh time code of the approver. After a wrong one, a new key.",
+            examples=["492039"],
+        ),
+    ]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(***)"
+
+
 class MoneyIn(Body, frozen=True, kw_only=True):
     """An amount a caller names."""
 

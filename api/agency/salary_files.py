@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 from api.problems import Detail, answered
 from api.resources import Resources
 from api.security import StaffCaller, with_role
-from api.wire import PAGE, Body, Cursor, Limit, Page, page_of, read_cursor
+from api.wire import PAGE, Cursor, Limit, Page, StepUp, page_of, read_cursor
 from wallet.access import staff
 from wallet.access.staff import Role
 from wallet.identifiers import SalaryRunId, Secret
@@ -100,22 +100,10 @@ class ShownLine(Struct, frozen=True, kw_only=True):
     amount_minor: Annotated[int, Meta(description="Whole riel; 0 when it could not be read.")]
 
 
-class Approve(Body, frozen=True, kw_only=True):
+class Approve(StepUp, frozen=True, kw_only=True):
     """The checker's second proof, and which file they looked at."""
 
-    totp: Annotated[
-        str,
-        Meta(
-            min_length=6,
-            max_length=6,
-            description="A fresh time code of the approver. After a wrong one, a new key.",
-            examples=["492039"],
-        ),
-    ]
     sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", examples=["5f" * 32])]
-
-    def __repr__(self) -> str:
-        return "Approve(***)"
 
 
 class Turned(Struct, frozen=True, kw_only=True):

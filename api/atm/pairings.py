@@ -15,9 +15,8 @@ from api.resources import Resources
 from api.security import AtmCaller
 from api.wire import Body
 from wallet.access import pairings
-from wallet.outcomes import Outcome, Reason, Refused
+from wallet.outcomes import Outcome
 from wallet.registry import smart_ids
-from wallet.registry.smart_ids import IdentityState
 from wallet.work import Work
 
 
@@ -40,11 +39,7 @@ async def confirm_pairing(
     vault = resources.vault
 
     async def confirm(work: Work) -> Outcome:
-        smart_id = await smart_ids.by_number(work, vault, data.smart_id_number)
-        if smart_id is None:
-            raise Refused(Reason.NOT_FOUND)
-        if smart_id.identity_state is not IdentityState.VALID:
-            raise Refused(Reason.SMART_ID_NOT_ACTIVE)
+        smart_id = await smart_ids.valid_by_number(work, vault, data.smart_id_number)
         return await pairings.confirm_at_atm(work, vault, smart_id.holder_id, data.code)
 
     # A keyed hash for a body: the fingerprint of a card number must not be found by trying.

@@ -13,12 +13,11 @@ from msgspec import Meta, Struct
 from api.problems import answered
 from api.resources import Resources
 from api.security import StaffCaller
-from api.wire import Body
+from api.wire import Body, StepUp
 from wallet.access import pairings
 from wallet.identifiers import PairingId, Secret
-from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
+from wallet.outcomes import Declined, Done, Outcome
 from wallet.registry import smart_ids
-from wallet.registry.smart_ids import IdentityState
 from wallet.work import Work
 
 
@@ -34,13 +33,6 @@ class RequestedPairing(Struct, frozen=True, kw_only=True):
     state: Annotated[str, Meta(examples=["REQUESTED"])]
 
 
-class Approve(Body, frozen=True, kw_only=True):
-    totp: Annotated[str, Meta(max_length=6, description="A fresh time code of the approver.")]
-
-    def __repr__(self) -> str:
-        return "Approve(***)"
-
-
 @post("/pairing-requests", summary="Ask that a phone be confirmed as a holder's")
 async def request_pairing(
     data: RequestPairing, caller: StaffCaller, resources: Resources, idempotency_key: str
@@ -48,11 +40,7 @@ async def request_pairing(
     vault = resources.vault
 
     async def request(work: Work) -> Outcome:
-        smart_id = await smart_ids.by_number(work, vault, data.smart_id_number)
-        if smart_id is None:
-            raise Refused(Reason.NOT_FOUND)
-        if smart_id.identity_state is not IdentityState.VALID:
-            raise Refused(Reason.SMART_ID_NOT_ACTIVE)
+        smart_id = await smart_ids.valid_by_number(work, vault, data.smart_id_number)
         approval = await pairings.request_by_clerk(work, vault, smart_id.holder_id, data.code)
         if isinstance(approval, Declined):
             return approval
@@ -73,7 +61,7 @@ async def request_pairing(
 )
 async def approve_pairing(
     pairing_id: PairingId,
-    data: Approve,
+    data: StepUp,
     caller: StaffCaller,
     resources: Resources,
     idempotency_key: str,

@@ -15,7 +15,7 @@ from api.problems import answered
 from api.resources import Policy, Resources
 from api.security import StaffCaller, with_role
 from api.support.disputes import Why
-from api.wire import Body, MoneyIn
+from api.wire import Body, MoneyIn, StepUp
 from wallet.access import approvals
 from wallet.access.approvals import Approval
 from wallet.disputes import cases, refunds
@@ -36,21 +36,6 @@ class AskRefund(Body, frozen=True, kw_only=True):
     amount: MoneyIn
     source: Annotated[Source, Meta(examples=["COUNTERPARTY"])]
     why: Why
-
-
-class Approve(Body, frozen=True, kw_only=True):
-    totp: Annotated[
-        str,
-        Meta(
-            min_length=6,
-            max_length=6,
-            description="A fresh time code of the approver. After a wrong one, a new key.",
-            examples=["492039"],
-        ),
-    ]
-
-    def __repr__(self) -> str:
-        return "Approve(***)"
 
 
 class RefundMade(Struct, frozen=True, kw_only=True):
@@ -105,7 +90,7 @@ async def ask_refund(
 )
 async def approve_refund(
     refund_id: UUID,
-    data: Approve,
+    data: StepUp,
     caller: StaffCaller,
     resources: Resources,
     idempotency_key: str,

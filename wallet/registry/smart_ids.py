@@ -95,6 +95,19 @@ async def by_number(work: Work, vault: Vault, number: str) -> SmartId | None:
     return await by_number_index(work, vault.blind_index(NUMBER_INDEX, number))
 
 
+async def valid_by_number(work: Work, vault: Vault, number: str) -> SmartId:
+    """The Smart ID with this printed number, as proof of who its holder is.
+
+    Refuses: NOT_FOUND, SMART_ID_NOT_ACTIVE (not handed over yet, expired or revoked).
+    """
+    smart_id = await by_number(work, vault, number)
+    if smart_id is None:
+        raise Refused(Reason.NOT_FOUND)
+    if smart_id.identity_state is not IdentityState.VALID:
+        raise Refused(Reason.SMART_ID_NOT_ACTIVE)
+    return smart_id
+
+
 _COLUMNS: Final = """id, bank, holder_id, identity_state, payment_state, last_four, frozen_by,
        issued_on, expires_on"""
 _BY_ID: Final = f"select {_COLUMNS} from smart_ids where id = $1"  # noqa: S608 - constants
