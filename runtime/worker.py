@@ -26,7 +26,7 @@ from wallet.clock import Clock
 from wallet.database import CONNECTION_LOST, Database
 from wallet.identifiers import BankId
 from wallet.jobs import Again, Job
-from wallet.ledger.expiry import release_due
+from wallet.limits.expiring import release_due
 from wallet.outcomes import Refused
 from wallet.registry import banks
 from wallet.topups import Patience

@@ -18,6 +18,9 @@ UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 LockTimeout = asyncpg.LockNotAvailableError
 
+SerializationFailure = asyncpg.SerializationError
+"""Also raised by rooms whose write met another version than the one they decided on."""
+
 SERIALIZATION_FAILURES: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """SQLSTATE 40001 and 40P01: the only database errors a whole transaction is run again for."""
 

@@ -65,6 +65,10 @@ class Book:
         account = self._accounts[account_id]
         return Money(account.available, Currency(account.currency))
 
+    def seen(self, transfer_id: TransferId) -> bool:
+        """Whether this transfer is in the book already: asking for it again is a repeat."""
+        return transfer_id in self._known
+
     def post(self, posting: Posting) -> Posted | Declined:
         """Move money at once.
 

@@ -17,9 +17,16 @@ from wallet.identifiers import TransferId
 from wallet.khqr import shown
 from wallet.ledger.book import open_book
 from wallet.ledger.chart import AccountKind, house_account
+from wallet.limits import open_limits
 from wallet.money import Money
 from wallet.outcomes import Declined, Facts, GroupAnswer, Reason, Refused
-from wallet.qr.deciding import decide_parties, decide_payments, decide_spend, decide_warning
+from wallet.qr.deciding import (
+    decide_parties,
+    decide_payments,
+    decide_standing,
+    decide_warning,
+    want_of,
+)
 from wallet.qr.records import (
     Acquaintance,
     Payment,
@@ -27,8 +34,8 @@ from wallet.qr.records import (
     Wallet,
     acquaintances_of,
     paid_codes,
+    payment_states,
     record,
-    standings,
     wallets_known,
 )
 from wallet.qr.scanning import PayFields, Scan, account_shown, scan
@@ -60,7 +67,8 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
     own = {(w.holder_id, w.currency): w for w in wallets}
     by_number = {w.number: w for w in wallets}
     paid = await paid_codes(work, [s.md5 for _, s in sound if s.dynamic])
-    standing = await standings(work, holder_ids)
+    states = await payment_states(work, holder_ids)
+    limits = await open_limits(work, [want_of(a.holder_id, s.money) for a, s in sound])
     acquaintances = iter(await acquaintances_of(work, sound))
     answers: list[Prepared | Refused] = []
     for request, scanned in zip(asked, scans, strict=True):
@@ -74,7 +82,8 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
         refusal = (
             decide_parties(scanned, request.holder_id, payer, target)
             or (Refused(Reason.QR_ALREADY_PAID) if scanned.md5 in paid else None)
-            or _refused(decide_spend(standing[request.holder_id], scanned.money, 0))
+            or _refused(decide_standing(states[request.holder_id]))
+            or _refused(limits.check(want_of(request.holder_id, scanned.money)))
         )
         if refusal is not None or payer is None:
             answers.append(refusal or Refused(Reason.WALLET_CURRENCY_MISSING))
@@ -102,10 +111,11 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
         accounts=[account for p in payments for account in (p.debit, p.credit)],
         ids=[TransferId(p.id) for p in payments],
     )
-    # Read under the wallets' locks, so that two groups cannot both spend what is left of a day.
-    standing = await standings(work, list({p.holder_id for p in payments}))
+    # Read under the wallets' locks: nobody else counts for these holders meanwhile.
+    limits = await open_limits(work, [want_of(p.holder_id, p.money) for p in payments])
+    states = await payment_states(work, list({p.holder_id for p in payments}))
     paid = await paid_codes(work, [p.plan.md5 for p in payments if p.plan.dynamic])
-    answers = decide_payments(book, payments, standing, paid, work.now)
+    answers = decide_payments(book, limits, payments, states, paid, work.now)
     posted = [p for p in payments if p.posted]
     if posted and not await record(work, posted):
         # Somebody of another process or bank paid the same code this very moment. Alone, that is
@@ -113,6 +123,7 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
         if len(payments) > 1:
             raise Refused(Reason.CONFLICT)
         return [Declined(reason=Reason.QR_ALREADY_PAID)]
+    await limits.write()
     await book.write()
     for payment in posted:
         _tell(work, payment)

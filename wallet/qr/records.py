@@ -4,13 +4,11 @@ Tables owned: qr_payments. Who calls: `paying`, inside its Works.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, time
 from typing import Final
 
 from msgspec import Struct
 
 from wallet.access.intents import Asked, Consumed
-from wallet.clock import PHNOM_PENH, day_of
 from wallet.identifiers import AccountId, HolderId, IntentId
 from wallet.khqr import skeleton
 from wallet.money import Currency
@@ -36,17 +34,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     store: str | None
     terminal: str | None
     purpose: str | None
-
-
-class Standing(Struct, frozen=True, kw_only=True):
-    """May this holder pay, and how much was paid today (minor units by currency)."""
-
-    payment_state: str | None
-    spent_khr: int
-    spent_usd: int
-
-    def spent(self, currency: Currency) -> int:
-        return self.spent_khr if currency is Currency.KHR else self.spent_usd
 
 
 class Wallet(Struct, frozen=True, kw_only=True):
@@ -105,31 +92,19 @@ async def paid_codes(work: Work, codes: list[str]) -> dict[str, IntentId]:
 _PAID: Final = "select md5, id from qr_codes_paid($1)"
 
 
-async def standings(work: Work, holder_ids: list[HolderId]) -> dict[HolderId, Standing]:
-    """Each holder's payment state, and what was paid since midnight in Phnom Penh."""
-    today = datetime.combine(day_of(work.now), time.min, PHNOM_PENH)
-    return {
-        HolderId(row["holder_id"]): Standing(
-            payment_state=row["payment_state"],
-            spent_khr=row["spent_khr"],
-            spent_usd=row["spent_usd"],
-        )
-        for row in await work.rows(_STANDINGS, holder_ids, today)
-    }
+async def payment_states(work: Work, holder_ids: list[HolderId]) -> dict[HolderId, str | None]:
+    """Each holder's payment state: of the Smart ID that is valid, else of the newest."""
+    rows = await work.rows(_PAYMENT_STATES, holder_ids)
+    return {HolderId(row["holder_id"]): row["payment_state"] for row in rows}
 
 
-_STANDINGS: Final = """
-select h.id as holder_id, s.payment_state, d.spent_khr, d.spent_usd
+_PAYMENT_STATES: Final = """
+select h.id as holder_id, s.payment_state
 from unnest($1::uuid[]) as h (id)
 left join lateral (
     select payment_state from smart_ids where holder_id = h.id
     order by identity_state = 'VALID' desc, changed_at desc, id desc limit 1
 ) s on true
-cross join lateral (
-    select coalesce(sum(amount_minor) filter (where currency = 'KHR'), 0)::bigint as spent_khr,
-           coalesce(sum(amount_minor) filter (where currency = 'USD'), 0)::bigint as spent_usd
-    from qr_payments where holder_id = h.id and created_at >= $2
-) d
 """
 
 

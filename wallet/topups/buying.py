@@ -9,7 +9,7 @@ Who calls: the intents room, in groups, through the teller.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import msgspec
@@ -19,8 +19,9 @@ from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepar
 from wallet.identifiers import AccountId, HolderId, TransferId
 from wallet.ledger.book import Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account, wallets_of
+from wallet.limits import Want, open_limits
 from wallet.money import Currency, Money
-from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
+from wallet.outcomes import Declined, Done, Facts, GroupAnswer, Reason, Refused
 from wallet.topups.numbers import (
     OPERATORS,
     Msisdn,
@@ -75,16 +76,25 @@ class _Order(Struct, frozen=True, kw_only=True):
     def line(self) -> "_Line":
         return (self.consumed.holder_id, self.plan.msisdn, self.plan.product)
 
+    @property
+    def want(self) -> Want:
+        return want_of(self.consumed.holder_id, self.price)
+
 
 _Line = tuple[HolderId, Msisdn, str]
 """Holder, number and product: what makes a second top-up a repeat."""
+
+
+def want_of(holder_id: HolderId, price: Money, at: datetime | None = None) -> Want:
+    """How a top-up counts against limits: its price, from the moment it is held (`at`)."""
+    return Want(holder_id=holder_id, money=price, kind=TransferKind.TOPUP, at=at)
 
 
 async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused]:
     """Word each top-up for its holder.
 
     Refuses each: phone_invalid, operator_unknown, product_unknown, amount_invalid (fractional
-    riel too), amount_out_of_range, wallet_currency_missing, repeat_topup.
+    riel too), amount_out_of_range, wallet_currency_missing, repeat_topup, limit_exceeded.
     """
     drafts = [_draft_or_refusal(one.fields) for one in asked]
     pairs = [(a, d) for a, d in zip(asked, drafts, strict=True) if isinstance(d, Draft)]
@@ -92,6 +102,7 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
     lines = [(a.holder_id, d.plan.msisdn, d.plan.product) for a, d in pairs]
     recent = await _recent(work, lines)
     known = await _known_numbers(work, lines)
+    limits = await open_limits(work, [want_of(a.holder_id, d.price) for a, d in pairs])
 
     def answer(one: Asked, draft: Draft | Refused) -> Prepared | Refused:
         if isinstance(draft, Refused):
@@ -101,6 +112,9 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
         line = (one.holder_id, draft.plan.msisdn, draft.plan.product)
         if line in recent and not draft.plan.confirm_repeat:
             return _repeat_refusal(draft.plan)
+        over = limits.check(want_of(one.holder_id, draft.price))
+        if over is not None:
+            return Refused(over.reason, **over.facts)
         return _worded(draft, seen_before=line[:2] in known)
 
     return [answer(one, draft) for one, draft in zip(asked, drafts, strict=True)]
@@ -109,8 +123,9 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
 async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswer]:
     """Hold each price against the operator's float and want it sent.
 
-    Declines: insufficient_funds, account_closed. Refuses each: repeat_topup (when another was
-    signed since this one was prepared), wallet_currency_missing.
+    Declines: limit_exceeded (which, and what is left), insufficient_funds, account_closed. Refuses
+    each: repeat_topup (when another was signed since this one was prepared),
+    wallet_currency_missing.
     """
     orders = [_order_of(one) for one in consumed]
     wallets = await _wallets(work, [(o.consumed.holder_id, o.price.currency) for o in orders])
@@ -125,6 +140,7 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
     )
     # Read with the wallets locked: whoever bought from one of them before us has committed.
     recent = await _recent(work, [order.line for order in orders])
+    limits = await open_limits(work, [order.want for order in orders])
 
     def hold(order: _Order) -> GroupAnswer:
         wallet = wallets.get((order.consumed.holder_id, order.price.currency))
@@ -133,13 +149,15 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
         if order.line in recent and not order.plan.confirm_repeat:
             return _repeat_refusal(order.plan)
         credit = floats[order.price.currency, order.plan.operator]
-        posted = book.hold(_posting(order, wallet, credit), work.now + HOLD_FOR)
+        posting = _posting(order, wallet, credit)
+        posted = limits.move(book, order.want, posting, work.now + HOLD_FOR)
         if isinstance(posted, Declined):
             return posted
         recent.add(order.line)
-        return _held_answer(order, posted)
+        return _held_answer(order, posted, limits.left(order.want))
 
     answers = [hold(order) for order in orders]
+    await limits.write()
     await book.write()
     await _keep(work, [o for o, a in zip(orders, answers, strict=True) if isinstance(a, Done)])
     return answers
@@ -228,7 +246,7 @@ def _posting(order: _Order, wallet: AccountId, credit: AccountId) -> Posting:
     )
 
 
-def _held_answer(order: _Order, posted: Posted) -> Done:
+def _held_answer(order: _Order, posted: Posted, left: Facts) -> Done:
     answer = {
         "topup_id": str(order.consumed.intent_id),
         "state": State.HELD.value,
@@ -238,6 +256,7 @@ def _held_answer(order: _Order, posted: Posted) -> Done:
         "currency": order.price.currency.value,
         "delivered_minor": order.plan.delivered_minor,
         "delivered_currency": Currency.USD.value,
+        **left,
     }
     if posted.available is not None:
         answer["available_minor"] = posted.available.minor

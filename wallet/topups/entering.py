@@ -22,9 +22,11 @@ from wallet.events import (
 from wallet.identifiers import AccountId, HolderId, TopupId, TransferId, derived_id
 from wallet.ledger.book import Book, Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account, wallets_of
+from wallet.limits import Limits, Want, open_limits
 from wallet.money import Currency
 from wallet.outcomes import Declined, Done, Reason
 from wallet.teller import Lane
+from wallet.topups.buying import want_of
 from wallet.topups.numbers import OPERATORS
 from wallet.topups.operators import Answer, Delivered, NotSent, Open, TakenBack
 from wallet.topups.reading import Topup
@@ -90,6 +92,7 @@ async def enter(work: Work, heard: Sequence[Heard]) -> list[Done]:
     moving = {one.topup_id for one in known if _decide(work, rows[one.topup_id], one).move}
     accounts = await _accounts_of(work, [rows[topup_id] for topup_id in sorted(moving)])
     book = await _open_book(work, accounts)
+    limits = await open_limits(work, [_counted(rows[topup_id]) for topup_id in moving])
     # Read under the wallets' locks, where a refund is paid too.
     refunded = await _refunded(work, [rows[topup_id] for topup_id in sorted(moving)], accounts)
     for one in known:
@@ -97,12 +100,12 @@ async def enter(work: Work, heard: Sequence[Heard]) -> list[Done]:
         decision = _decide(work, before, one)
         after = _heard(before, one, decision)
         if decision.move is not None:
-            after = _move(
-                book, after, decision.move, accounts[one.topup_id], one.topup_id in refunded
-            )
+            moves = _Moves(book, limits, accounts[one.topup_id], one.topup_id in refunded)
+            after = moves.move(after, decision.move)
         rows[one.topup_id] = after
         _tell(work, before, after, one.topup_id in refunded)
         _want_looks(work, before, after, one)
+    await limits.write()
     await book.write()
     await _write(work, rows.values())
     return [
@@ -134,51 +137,65 @@ def _heard(row: Topup, one: Heard, decision: Decision) -> Topup:
     )
 
 
-def _move(book: Book, row: Topup, move: Move, accounts: _Accounts, refunded: bool) -> Topup:
-    """Move the money the decision asks for; a hold that is gone turns success into recovery, and
-    what a dispute has given back already does not go to the holder a second time."""
-    match move:
-        case Move.CAPTURE:
-            captured = book.capture(_id(row, "capture"), TransferId(row.id))
-            if isinstance(captured, Posted):
-                return msgspec.structs.replace(row, resolved_by=captured.transfer_id)
-            expired = _let_expire(book, row, captured)
-            lost = msgspec.structs.replace(expired, state=State.RECOVERY)
-            return _recover(book, lost, accounts)
-        case Move.RELEASE:
-            released = book.void(_id(row, "void"), TransferId(row.id))
-            if isinstance(released, Posted):
-                return msgspec.structs.replace(row, resolved_by=released.transfer_id)
-            return _let_expire(book, row, released)
-        case Move.RETURN:
-            to = accounts.suspense if refunded else accounts.wallet
-            returned = _must(book.post(_return_of(row, accounts, to)))
-            return msgspec.structs.replace(row, amended_by=returned.transfer_id)
-        case Move.RECOVER:
-            return _recover(book, row, accounts)
+class _Moves(Struct, frozen=True):
+    """Where the money of one top-up moves, and what it counted."""
+
+    book: Book
+    limits: Limits
+    accounts: _Accounts
+    refunded: bool
+
+    def move(self, row: Topup, move: Move) -> Topup:
+        """Move the money the decision asks for; a hold that is gone turns success into recovery,
+        and what a dispute has given back already does not go to the holder a second time."""
+        match move:
+            case Move.CAPTURE:
+                captured = self.book.capture(_id(row, "capture"), TransferId(row.id))
+                if isinstance(captured, Posted):
+                    return msgspec.structs.replace(row, resolved_by=captured.transfer_id)
+                expired = self._let_expire(row, captured)
+                return self._recover(msgspec.structs.replace(expired, state=State.RECOVERY))
+            case Move.RELEASE:
+                hold = TransferId(row.id)
+                released = self.limits.void(self.book, _counted(row), _id(row, "void"), hold)
+                if isinstance(released, Posted):
+                    return msgspec.structs.replace(row, resolved_by=released.transfer_id)
+                return self._let_expire(row, released)
+            case Move.RETURN:
+                to = self.accounts.suspense if self.refunded else self.accounts.wallet
+                returned = _must(self.book.post(_return_of(row, self.accounts, to)))
+                return msgspec.structs.replace(row, amended_by=returned.transfer_id)
+            case Move.RECOVER:
+                return self._recover(row)
+
+    def _recover(self, row: Topup) -> Topup:
+        """The operator is owed for airtime nobody paid for: suspense stands in until the case
+        ends."""
+        posting = Posting(
+            id=_id(row, "recovery"),
+            debit=self.accounts.suspense,
+            credit=self.accounts.operator_float,
+            money=row.money,
+            kind=TransferKind.TOPUP,
+            reference=row.id,
+        )
+        return msgspec.structs.replace(row, amended_by=_must(self.book.post(posting)).transfer_id)
+
+    def _let_expire(self, row: Topup, declined: Declined) -> Topup:
+        """A hold past its moment, whether the janitor has been there already or not."""
+        if declined.reason is not Reason.HOLD_EXPIRED:
+            raise AssertionError(f"hold of top-up {row.id}: {declined.reason.value}")
+        # The janitor's own id for it, so that whoever comes second repeats the first.
+        expiry = TransferId(derived_id(row.id, "expiry"))
+        expired = self.book.expire(expiry, TransferId(row.id))
+        if isinstance(expired, Posted) and not expired.repeated:
+            self.limits.release(_counted(row))
+        return msgspec.structs.replace(row, resolved_by=expiry)
 
 
-def _recover(book: Book, row: Topup, accounts: _Accounts) -> Topup:
-    """The operator is owed for airtime nobody paid for: suspense stands in until the case ends."""
-    posting = Posting(
-        id=_id(row, "recovery"),
-        debit=accounts.suspense,
-        credit=accounts.operator_float,
-        money=row.money,
-        kind=TransferKind.TOPUP,
-        reference=row.id,
-    )
-    return msgspec.structs.replace(row, amended_by=_must(book.post(posting)).transfer_id)
-
-
-def _let_expire(book: Book, row: Topup, declined: Declined) -> Topup:
-    """A hold past its moment, whether the janitor has been there already or not."""
-    if declined.reason is not Reason.HOLD_EXPIRED:
-        raise AssertionError(f"hold of top-up {row.id}: {declined.reason.value}")
-    # The janitor's own id for it, so that whoever comes second repeats the first.
-    expiry = TransferId(derived_id(row.id, "expiry"))
-    book.expire(expiry, TransferId(row.id))
-    return msgspec.structs.replace(row, resolved_by=expiry)
+def _counted(row: Topup) -> Want:
+    """How it was counted when its price was held."""
+    return want_of(row.holder_id, row.money, row.created_at)
 
 
 async def _refunded(

@@ -8,7 +8,7 @@ from tests.wallet.ledger.books import assert_books_right, new_account
 from wallet.clock import TurnedClock
 from wallet.identifiers import AccountId, BankId, TransferId, new_id
 from wallet.ledger.book import Posted, Posting, TransferKind, open_book
-from wallet.ledger.expiry import release_due
+from wallet.limits.expiring import release_due
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Reason
 from wallet.work import SYSTEM, Work, Works

@@ -30,8 +30,8 @@ from wallet.identifiers import (
 from wallet.ledger import proof
 from wallet.ledger.book import Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
-from wallet.ledger.expiry import release_due
 from wallet.ledger.statement import balances
+from wallet.limits.expiring import release_due
 from wallet.money import Currency
 from wallet.outcomes import Done, GroupAnswer, Refused
 from wallet.teller import Lane, Teller

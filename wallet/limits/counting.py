@@ -1,0 +1,346 @@
+"""Counting a group's acts against their limits: load, decide in turn, write.
+
+Promise: exact under concurrency. `open_limits` reads the counters of everybody in the group with
+one statement; `check`, `count` and `release` decide in plain Python, each seeing those before it;
+`write` stores every changed counter with one statement, and only over the version that was read,
+else the whole Work is run again. So the sum of what was allowed is never above a limit, whatever
+runs beside it. What was declined counts nothing, and neither does a repeat (`move`).
+
+Lock order, the same in every act: wallets (open_book), counters over both currencies, by key
+(open_limits), the rooms' own unique rows, other counters (`write`), house accounts (book.write).
+A counter in one currency needs no lock of its own: whoever changes it holds the wallet of that
+holder and currency. Call `open_limits` after `open_book`, therefore.
+
+Tables owned: limit_counters. Who calls: qr, topups, exchange, every room whose acts count.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wallet.clock import day_of
+from wallet.database import SerializationFailure
+from wallet.identifiers import CardId, HolderId, TransferId
+from wallet.ledger.book import Book, Posted, Posting
+from wallet.ledger.transfer import TransferKind
+from wallet.limits.rules import (
+    Channel,
+    Compiled,
+    OwnLimits,
+    Per,
+    Rule,
+    Tier,
+    Window,
+    in_unit,
+)
+from wallet.limits.sheets import Sheets, sheets_of
+from wallet.money import Money
+from wallet.outcomes import Declined, Facts, Reason
+from wallet.work import Work
+
+
+class Want(Struct, frozen=True, kw_only=True):
+    """An act that counts. `card_id` and the card's own limits, where a card is used; `at`: when it
+    was counted, for giving it back (otherwise now)."""
+
+    holder_id: HolderId
+    money: Money
+    kind: TransferKind
+    channel: Channel = Channel.APP
+    card_id: CardId | None = None
+    own: OwnLimits | None = None
+    at: datetime | None = None
+
+
+Key = tuple[UUID, str, date]
+"""Subject, measure, first day of the window."""
+
+
+class _Counter:
+    __slots__ = ("amount", "touched", "uses", "version")
+
+    def __init__(self, amount: int = 0, uses: int = 0, version: int = 0) -> None:
+        self.amount = amount
+        self.uses = uses
+        self.version = version
+        """0: there is no row yet."""
+        self.touched = False
+
+
+class Limits:
+    """One group's view of the counters it touches; written once at the end."""
+
+    def __init__(
+        self,
+        work: Work,
+        sheets: Sheets,
+        counters: dict[Key, _Counter],
+        tiers: dict[HolderId, Tier],
+    ) -> None:
+        self._work = work
+        self._sheets = sheets
+        self._counters = counters
+        self._tiers = tiers
+
+    def move(
+        self, book: Book, want: Want, posting: Posting, expires_at: datetime | None = None
+    ) -> Posted | Declined:
+        """Post (or hold until `expires_at`) what the limits allow, and count it: once, however
+        often the same transfer is asked for.
+
+        Declines: limit_exceeded, as `check`; as `Book.post`.
+        """
+        if not book.seen(posting.id):
+            declined = self.check(want)
+            if declined is not None:
+                return declined
+        if expires_at is None:
+            posted = book.post(posting)
+        else:
+            posted = book.hold(posting, expires_at)
+        if isinstance(posted, Posted) and not posted.repeated:
+            self.count(want)
+        return posted
+
+    def void(
+        self, book: Book, want: Want, transfer_id: TransferId, hold_id: TransferId
+    ) -> Posted | Declined:
+        """Void a hold and give back what it counted; once. Declines: as `Book.void`."""
+        voided = book.void(transfer_id, hold_id)
+        if isinstance(voided, Posted) and not voided.repeated:
+            self.release(want)
+        return voided
+
+    def capture(
+        self,
+        book: Book,
+        want: Want,
+        transfer_id: TransferId,
+        hold_id: TransferId,
+        captured: Money,
+    ) -> Posted | Declined:
+        """Capture a hold and give back what it counted beyond that. Declines: as `Book.capture`."""
+        posted = book.capture(transfer_id, hold_id, captured.minor)
+        if isinstance(posted, Posted) and not posted.repeated and captured < want.money:
+            self.release(want, captured)
+        return posted
+
+    def check(self, want: Want) -> Declined | None:
+        """Why this is not allowed, or None. Counts nothing.
+
+        Declines: limit_exceeded, with `limit` (payment, day, month, day_count, month_count),
+        `most`, `left`, and `left_minor` with `currency`, or `left_count`.
+        """
+        compiled = self._sheets.at(self._work.now)
+        for subject, rule in self._concerned(compiled, want):
+            left = self._left(compiled, subject, rule, want)
+            if left.minor is not None and in_unit(rule, want.money, compiled.rate) > left.minor:
+                return _over(rule, left.minor)
+            if left.uses is not None and left.uses < 1:
+                return _over_count(rule)
+        return None
+
+    def count(self, want: Want) -> None:
+        """Count an act that took place."""
+        for counter, amount in self._counted(want):
+            counter.amount += amount
+            counter.uses += 1
+            counter.touched = True
+
+    def release(self, want: Want, kept: Money | None = None) -> None:
+        """Give back what was counted `at`: all of it, or its money above what is `kept`."""
+        left = [0 for _ in self._counted(want)]
+        if kept is not None:
+            left = [amount for _, amount in self._counted(replace(want, money=kept))]
+        for (counter, amount), still in zip(self._counted(want), left, strict=True):
+            if counter.version == 0 and not counter.touched:
+                continue  # older than the counters kept: there is nothing to give back to
+            counter.amount = max(0, counter.amount - amount + still)
+            counter.uses = max(0, counter.uses - (1 if kept is None else 0))
+            counter.touched = True
+
+    def left(self, want: Want) -> Facts:
+        """What is left for more acts like this one: the tightest limit of its own currency, and
+        the tightest number. Empty where nothing limits."""
+        compiled = self._sheets.at(self._work.now)
+        minor, uses = None, None
+        for subject, rule in self._concerned(compiled, want):
+            if rule.window is Window.PAYMENT:
+                continue
+            left = self._left(compiled, subject, rule, want)
+            if left.minor is not None and rule.currency is want.money.currency:
+                minor = left.minor if minor is None else min(minor, left.minor)
+            if left.uses is not None:
+                uses = left.uses if uses is None else min(uses, left.uses)
+        facts: Facts = {}
+        if minor is not None:
+            facts["limit_left_minor"] = minor
+        if uses is not None:
+            facts["limit_left_count"] = uses
+        return facts
+
+    async def write(self) -> None:
+        """Store the counters that changed: one statement."""
+        changed = sorted(key for key, counter in self._counters.items() if counter.touched)
+        if not changed:
+            return
+        counters = [self._counters[key] for key in changed]
+        written = await self._work.value(
+            _WRITE,
+            self._work.bank,
+            [subject for subject, _, _ in changed],
+            [measure for _, measure, _ in changed],
+            [start for _, _, start in changed],
+            [counter.version for counter in counters],
+            [counter.amount for counter in counters],
+            [counter.uses for counter in counters],
+        )
+        if written != len(changed):
+            raise SerializationFailure("a limit was counted by somebody else meanwhile")
+
+    def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Rule]]:
+        tier = self._tiers.get(want.holder_id, Tier.FULL)
+        about = want.kind, want.channel, want.money.currency
+        for rule in compiled.concerned(*about, Per.HOLDER).rules:
+            if rule.tier in (None, tier):
+                yield want.holder_id, rule
+        if want.card_id is None:
+            return
+        for rule in compiled.concerned(*about, Per.CARD).rules:
+            if rule.tier in (None, tier):
+                yield want.card_id, rule
+        for rule in want.own.rules(want.money.currency) if want.own else ():
+            yield want.card_id, rule
+
+    def _left(self, compiled: Compiled, subject: UUID, rule: Rule, want: Want) -> "_Left":
+        if rule.window is Window.PAYMENT:
+            return _Left(rule.most_minor, rule.most_count)
+        counter = self._counters[_key(subject, rule, self._work.now)]
+        return _Left(
+            None if rule.most_minor is None else max(0, rule.most_minor - counter.amount),
+            None if rule.most_count is None else max(0, rule.most_count - counter.uses),
+        )
+
+    def _counted(self, want: Want, part: Money | None = None) -> Iterable[tuple[_Counter, int]]:
+        at = want.at or self._work.now
+        compiled = self._sheets.at(at)
+        for key, rule in keys_of(compiled, want, at):
+            yield self._counters[key], in_unit(rule, want.money, compiled.rate)
+
+
+class _Left(Struct, frozen=True):
+    minor: int | None
+    uses: int | None
+
+
+async def open_limits(work: Work, wants: Sequence[Want]) -> Limits:
+    """Load the rules and counters of a group, those over both currencies locked in key order."""
+    sheets = await sheets_of(work)
+    single: set[Key] = set()
+    both: set[Key] = set()
+    for want in wants:
+        at = want.at or work.now
+        for key, rule in keys_of(sheets.at(at), want, at):
+            (both if rule.both else single).add(key)
+    counters = {key: _Counter() for key in (*single, *both)}
+    if both:
+        for row in await work.rows(_LOCK, *_columns(sorted(both))):
+            key = row["subject"], row["measure"], row["start"]
+            counters[key] = _Counter(row["amount_minor"], row["uses"], row["version"])
+    tiers: dict[HolderId, Tier] = {}
+    holder_ids = list({want.holder_id for want in wants})
+    for row in await work.rows(_LOAD, *_columns(single), holder_ids):
+        if row["tier"] is not None:
+            tiers[HolderId(row["subject"])] = Tier(row["tier"])
+            continue
+        key = row["subject"], row["measure"], row["start"]
+        counters[key] = _Counter(row["amount_minor"], row["uses"], row["version"])
+    return Limits(work, sheets, counters, tiers)
+
+
+def keys_of(compiled: Compiled, want: Want, at: datetime) -> Iterable[tuple[Key, Rule]]:
+    """Every counter an act counts towards, with a rule that says how."""
+    about = want.kind, want.channel, want.money.currency
+    for rule in compiled.concerned(*about, Per.HOLDER).counted:
+        yield _key(want.holder_id, rule, at), rule
+    if want.card_id is not None:
+        for rule in compiled.concerned(*about, Per.CARD).counted:
+            yield _key(want.card_id, rule, at), rule
+
+
+def _key(subject: UUID, rule: Rule, at: datetime) -> Key:
+    return subject, rule.measure, rule.window.start(day_of(at))
+
+
+def _columns(keys: Iterable[Key]) -> tuple[list[UUID], list[str], list[date]]:
+    listed = list(keys)
+    return (
+        [subject for subject, _, _ in listed],
+        [measure for _, measure, _ in listed],
+        [start for _, _, start in listed],
+    )
+
+
+def _over(rule: Rule, left_minor: int) -> Declined:
+    left, most = Money(left_minor, rule.currency), Money(rule.most_minor or 0, rule.currency)
+    facts: Facts = {
+        "limit": rule.window.value,
+        "most": most.display("en"),
+        "left": left.display("en"),
+        "left_minor": left.minor,
+        "currency": left.currency.value,
+    }
+    return Declined(reason=Reason.LIMIT_EXCEEDED, facts=facts)
+
+
+def _over_count(rule: Rule) -> Declined:
+    facts: Facts = {
+        "limit": f"{rule.window}_count",
+        "most": str(rule.most_count),
+        "left": "0",
+        "left_count": 0,
+    }
+    return Declined(reason=Reason.LIMIT_EXCEEDED, facts=facts)
+
+
+# A day's first counting finds no row; who else inserts it meanwhile makes `write` miss its version.
+_LOAD: Final = """
+select c.subject, c.measure, c.start, c.amount_minor, c.uses, c.version, null as tier
+from unnest($1::uuid[], $2::text[], $3::date[]) as w (subject, measure, start)
+join limit_counters c using (subject, measure, start)
+union all
+select holder_id, null, null, null, null, null, tier from limit_tiers where holder_id = any($4)
+"""
+
+_LOCK: Final = """
+select c.subject, c.measure, c.start, c.amount_minor, c.uses, c.version
+from limit_counters c
+join unnest($1::uuid[], $2::text[], $3::date[]) as w (subject, measure, start)
+     using (subject, measure, start)
+order by c.subject, c.measure, c.start for no key update of c
+"""
+
+_WRITE: Final = """
+with fresh as (
+    select * from unnest($2::uuid[], $3::text[], $4::date[], $5::integer[], $6::bigint[],
+                         $7::integer[]) as f (subject, measure, start, version, amount_minor, uses)
+), changed as (
+    update limit_counters c
+    set amount_minor = f.amount_minor, uses = f.uses, version = c.version + 1
+    from fresh f
+    where f.version > 0 and c.subject = f.subject and c.measure = f.measure and c.start = f.start
+      and c.version = f.version
+    returning 1
+), added as (
+    insert into limit_counters (subject, measure, start, version, amount_minor, uses, bank)
+    select subject, measure, start, 1, amount_minor, uses, $1 from fresh where version = 0
+    order by subject, measure, start
+    on conflict do nothing
+    returning 1
+)
+select (select count(*) from changed) + (select count(*) from added)
+"""
