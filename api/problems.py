@@ -55,6 +55,8 @@ STATUSES: Final[dict[Reason, int]] = {
     Reason.OTP_NOT_ENROLLED: 409,
     Reason.OTP_UNAVAILABLE: 503,
     Reason.LIMIT_EXCEEDED: 403,
+    Reason.QUOTE_EXPIRED: 409,
+    Reason.EXCHANGE_UNAVAILABLE: 409,
     Reason.INSUFFICIENT_FUNDS: 402,
     Reason.ACCOUNT_CLOSED: 409,
     Reason.ACCOUNT_NOT_FOUND: 404,

@@ -173,6 +173,14 @@ SENTENCES: Final[dict[Reason, tuple[str, str]]] = {
         "This is above your limit ({limit}, {most}); {left} is left of it.",
         "ចំនួននេះលើសកម្រិតកំណត់របស់អ្នក ({limit}, {most}) នៅសល់ {left}។",
     ),
+    Reason.QUOTE_EXPIRED: (
+        "The rate you were quoted is no longer good; ask for a new one.",
+        "អត្រាប្តូរប្រាក់ដែលបានផ្តល់ផុតកំណត់ហើយ សូមស្នើសុំអត្រាថ្មី។",
+    ),
+    Reason.EXCHANGE_UNAVAILABLE: (
+        "Your bank changes no money just now; try again later.",
+        "ធនាគាររបស់អ្នកមិនទាន់ទទួលប្តូរប្រាក់នៅពេលនេះទេ សូមព្យាយាមម្តងទៀតនៅពេលក្រោយ។",
+    ),
     Reason.INSUFFICIENT_FUNDS: (
         "There is not enough money in the wallet for this.",
         "ទឹកប្រាក់ក្នុងកាបូបមិនគ្រប់គ្រាន់ទេ។",

@@ -225,6 +225,12 @@ _CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
         "បានទូទាត់តាម KHQR",
         "អ្នកបានបង់ {money} ទៅ {payee}។",
     ),
+    events.Exchanged: _Words(
+        "Money changed",
+        "You changed {given} into {got}.",
+        "បានប្តូរប្រាក់",
+        "អ្នកបានប្តូរ {given} ទៅជា {got}។",
+    ),
     events.TopupSucceeded: _Words(
         "Top-up delivered",
         "{money} was delivered to {phone_masked} ({operator}).",

@@ -8,10 +8,11 @@ Reading order, each room standing on those before it:
 4. outbox, jobs, audit, throttle         what a transaction leaves behind; Redis gates
 5. work                                  one transaction: actor, key, effect, events, commit
 6. teller                                concurrent callers served in groups, one Work a group
-7. ledger                                accounts, transfers, holds, statements, proof
-8. registry, access, limits              people, banks, Smart IDs; devices, codes, intents, staff;
-                                         how much and how often
-9. cards                                 virtual cards tied to the Smart ID
+7. ledger, terms                         accounts, transfers, holds, statements, proof; what a
+                                         bank sets, sheet by sheet
+8. registry, access, limits, fees        people, banks, Smart IDs; devices, codes, intents, staff;
+                                         how much, how often, at what cost
+9. cards, exchange                       virtual cards tied to the Smart ID; riel and dollars
 10. salary, topups, qr                   how money comes and goes
-11. disputes                             putting right what went wrong
+11. disputes, proposals                  putting right what went wrong; four eyes on the terms
 """

@@ -31,6 +31,14 @@ class QrPaid(_Event, frozen=True, kw_only=True, tag="qr.paid"):
     reference: str
 
 
+class Exchanged(_Event, frozen=True, kw_only=True, tag="exchange.done"):
+    """Money changed between the holder's own wallets."""
+
+    given: Money
+    got: Money
+    reference: str
+
+
 class TopupSucceeded(_Event, frozen=True, kw_only=True, tag="topup.succeeded"):
     money: Money
     operator: str
@@ -128,6 +136,7 @@ class DisputeClosed(_Event, frozen=True, kw_only=True, tag="dispute.closed"):
 Event = (
     SalaryPaid
     | QrPaid
+    | Exchanged
     | TopupSucceeded
     | TopupFailed
     | TopupUnknown

@@ -61,6 +61,9 @@ class Reason(enum.StrEnum):
     OTP_UNAVAILABLE = "otp_unavailable"
     # limits
     LIMIT_EXCEEDED = "limit_exceeded"
+    # exchange
+    QUOTE_EXPIRED = "quote_expired"
+    EXCHANGE_UNAVAILABLE = "exchange_unavailable"
     # ledger
     INSUFFICIENT_FUNDS = "insufficient_funds"
     ACCOUNT_CLOSED = "account_closed"

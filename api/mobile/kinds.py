@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Request
 
 from api.resources import Resources
-from wallet import cards, qr, topups
+from wallet import cards, exchange, qr, topups
 from wallet.access import authenticator
 from wallet.access.intents import (
     Asked,
@@ -42,6 +42,7 @@ class Kinds:
             for kind in (
                 qr.PAY,
                 topups.BUY,
+                exchange.EXCHANGE,
                 *cards.kinds(cards.Issuing(vault=vault)),
                 authenticator.enrol_kind(vault),
                 authenticator.confirm_kind(vault),

@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
 from wallet.cards import claims, rows, wording
-from wallet.cards.create import actor_of, decide_fee
-from wallet.cards.fees import Due, Fees, open_fees
+from wallet.cards.create import actor_of
+from wallet.cards.fees import Due, Fees, Prices, open_fees, prices
 from wallet.cards.rows import Change, Standing
-from wallet.cards.rules import CardRules, Issuing
+from wallet.cards.rules import Issuing
 from wallet.cards.states import Card, CardState, Substatus, decide, decide_smart_id
+from wallet.fees import decide_signed, facts_of
 from wallet.identifiers import CardId, HolderId
 from wallet.money import Money
 from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
@@ -83,13 +84,14 @@ async def _prepare(
     """
     found = await _find(work, issuing, [(one.holder_id, one.fields.reference) for one in asked])
     live = await rows.live_cards(work, [card.smart_id_id for card in found if card])
+    priced = await prices(work, [one.holder_id for one in asked])
     answers: list[Prepared | Refused] = []
     for one, card in zip(asked, found, strict=True):
         reason = Reason.NOT_FOUND if card is None else decide_claim(card, work)
         if card is None or reason is not None:
             answers.append(Refused(reason or Reason.NOT_FOUND))
             continue
-        fee = _fee(issuing.rules, card, live.get(card.smart_id_id, 1))
+        fee = _fee(priced, card, live.get(card.smart_id_id, 1))
         sentence = wording.claim(card, fee)
         plan = _Plan(card_id=card.id, number_match=one.fields.number_match)
         answers.append(
@@ -98,7 +100,11 @@ async def _prepare(
                 text_km=sentence.km,
                 plan=msgspec.to_builtins(plan),
                 money=fee,
-                facts={"terminal_name": card.terminal_name or "", "last_four": card.last_four},
+                facts={
+                    "terminal_name": card.terminal_name or "",
+                    "last_four": card.last_four,
+                    **facts_of(fee),
+                },
             )
         )
     return answers
@@ -122,7 +128,9 @@ async def _authorise(
         for place, (one, plan) in enumerate(zip(consumed, plans, strict=True))
         if plan.card_id in cards
     }
-    group = _Group(issuing, work, cards, held, await open_fees(work, list(dues.values())))
+    priced = await prices(work, [one.holder_id for one in consumed])
+    fees = await open_fees(work, list(dues.values()))
+    group = _Group(issuing, work, cards, held, fees, priced)
     answers: list[GroupAnswer] = []
     for place, plan in enumerate(plans):
         due = dues.get(place)
@@ -142,12 +150,14 @@ class _Group:
         cards: dict[CardId, Card],
         held: dict[Any, Standing],
         fees: Fees,
+        priced: Prices,
     ) -> None:
         self.issuing = issuing
         self.work = work
         self.cards = cards
         self.held = held
         self.fees = fees
+        self.priced = priced
         self.changes: dict[CardId, Change] = {}
 
     def claim(self, plan: _Plan, due: Due) -> GroupAnswer:
@@ -163,7 +173,7 @@ class _Group:
         if not claims.matches(self.issuing.vault, card.id, plan.number_match):
             return self._mismatch(card, due)
         live = self.held[card.smart_id_id].live_cards
-        no = decide_fee(due.consumed.money, _fee(self.issuing.rules, card, live))
+        no = decide_signed(due.consumed.money, _fee(self.priced, card, live))
         no = no or self.fees.charge(due)
         if no is not None:
             return no
@@ -203,8 +213,8 @@ async def _find(
     return found
 
 
-def _fee(rules: CardRules, card: Card, live_with_itself: int) -> Money | None:
-    return rules.fee(live_with_itself - 1, card.currency)
+def _fee(priced: Prices, card: Card, live_with_itself: int) -> Money | None:
+    return priced.next_card(card.holder_id, card.currency, live_with_itself - 1)
 
 
 def decide_claim(card: Card, work: Work) -> Reason | None:

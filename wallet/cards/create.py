@@ -19,15 +19,16 @@ from msgspec.structs import replace
 
 from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
 from wallet.cards import rows, wording
-from wallet.cards.fees import Due, open_fees
+from wallet.cards.fees import Due, Prices, open_fees, prices
 from wallet.cards.numbers import expiry_for
 from wallet.cards.rows import NewCard, Standing
 from wallet.cards.rules import CardRules, Issuing
 from wallet.cards.states import CardKind, Channel, decide_smart_id
 from wallet.clock import day_of
+from wallet.fees import decide_signed, facts_of
 from wallet.identifiers import AccountId, BankId, CardId, DeviceId, HolderId, SmartIdId, new_id
 from wallet.ledger.chart import wallets_of
-from wallet.money import Currency, Money
+from wallet.money import Currency
 from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
 from wallet.registry import smart_ids
 from wallet.registry.states import SmartId
@@ -94,6 +95,7 @@ async def _prepare(
     for currency in {one.fields.currency for one in asked}:
         wanting = [one.holder_id for one in asked if one.fields.currency is currency]
         wallets[currency] = await wallets_of(work, wanting, currency)
+    priced = await prices(work, [one.holder_id for one in asked])
     answers: list[Prepared | Refused] = []
     for one in asked:
         smart_id = held.get(one.holder_id)
@@ -102,7 +104,7 @@ async def _prepare(
             already = live.get(smart_id.id, 0) if smart_id else 0
             answers.append(
                 _prepared(
-                    issuing.rules, day_of(work.now), one.fields, smart_id, account_id, already
+                    issuing.rules, priced, day_of(work.now), one, smart_id, account_id, already
                 )
             )
         except Refused as refused:
@@ -112,13 +114,14 @@ async def _prepare(
 
 def _prepared(
     rules: CardRules,
+    priced: Prices,
     today: date,
-    wish: CreateCard,
+    asked: Asked,
     smart_id: SmartId | None,
     account_id: AccountId | None,
     live_already: int,
 ) -> Prepared:
-    wish = decide_wish(rules, wish)
+    wish = decide_wish(rules, asked.fields)
     if smart_id is None:
         raise Refused(Reason.SMART_ID_NOT_ACTIVE)
     reason = decide_smart_id(smart_id.identity_state, smart_id.payment_state)
@@ -133,7 +136,7 @@ def _prepared(
     expires_on = expiry_for(today, rules.years_valid, smart_id.expires_on)
     if expires_on is None:
         raise Refused(Reason.SMART_ID_NOT_ACTIVE, expires_on=smart_id.expires_on.isoformat())
-    fee = rules.fee(live_already, wish.currency)
+    fee = priced.next_card(asked.holder_id, wish.currency, live_already)
     sentence = wording.create(wish.kind, wish.currency, wish.label, expires_on, fee)
     plan = _Plan(
         card_id=CardId(new_id()),
@@ -147,7 +150,11 @@ def _prepared(
         text_km=sentence.km,
         plan=msgspec.to_builtins(plan),
         money=fee,
-        facts={"expires_on": expires_on.isoformat(), "live_cards": live_already},
+        facts={
+            "expires_on": expires_on.isoformat(),
+            "live_cards": live_already,
+            **facts_of(fee),
+        },
     )
 
 
@@ -167,14 +174,15 @@ async def _authorise(
         for one, plan in zip(consumed, plans, strict=True)
     ]
     fees = await open_fees(work, dues)
+    priced = await prices(work, [one.holder_id for one in consumed])
     declined: list[Declined | None] = []
     new: list[NewCard] = []
     actors: list[Actor] = []
     for due, plan in zip(dues, plans, strict=True):
         already = live.get(plan.smart_id_id, 0)
-        fee = issuing.rules.fee(already, plan.wish.currency)
+        fee = priced.next_card(due.consumed.holder_id, plan.wish.currency, already)
         no = decide_create(issuing.rules, held.get(plan.smart_id_id), already)
-        no = no or decide_fee(due.consumed.money, fee) or fees.charge(due)
+        no = no or decide_signed(due.consumed.money, fee) or fees.charge(due)
         declined.append(no)
         if no is None:
             live[plan.smart_id_id] = already + 1
@@ -238,10 +246,3 @@ def decide_create(
     if live_already >= rules.live_cards:
         return Declined(reason=Reason.CARD_LIMIT_REACHED, facts={"limit": rules.live_cards})
     return None
-
-
-def decide_fee(signed: Money | None, due: Money | None) -> Declined | None:
-    """A fee that changed since it was signed is neither taken nor forgiven: ask anew."""
-    if signed == due:
-        return None
-    return Declined(reason=Reason.CONFLICT, facts={"fee_minor": due.minor if due else 0})

@@ -9,13 +9,34 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from wallet import fees
 from wallet.access.intents import Consumed
-from wallet.identifiers import AccountId, TransferId
+from wallet.fees import FeeSheet, Function
+from wallet.identifiers import AccountId, HolderId, TransferId
 from wallet.ledger.book import Book, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
-from wallet.money import Currency
+from wallet.limits import Tier, tiers_of
+from wallet.money import Currency, Money
 from wallet.outcomes import Declined
 from wallet.work import Work
+
+
+class Prices:
+    """What the next card costs each holder, by the bank's fee table of this moment."""
+
+    def __init__(self, sheet: FeeSheet, tiers: dict[HolderId, Tier]) -> None:
+        self._sheet = sheet
+        self._tiers = tiers
+
+    def next_card(self, holder_id: HolderId, currency: Currency, live: int) -> Money | None:
+        """In the card's own currency; None when it is free. `live`: cards held already."""
+        tier = self._tiers.get(holder_id, Tier.FULL)
+        return fees.decide_fee(self._sheet, Function.CARD, currency, used=live, tier=tier)
+
+
+async def prices(work: Work, holder_ids: Sequence[HolderId]) -> Prices:
+    sheets = await fees.fees_of(work)
+    return Prices(sheets.at(work.now), await tiers_of(work, holder_ids))
 
 
 class Due(Struct, frozen=True, kw_only=True):

@@ -9,23 +9,14 @@ from datetime import timedelta
 
 from msgspec import Struct, field
 
-from wallet.money import Currency, Money
+from wallet.money import Currency
 from wallet.vault import Vault
 
 
 class CardRules(Struct, frozen=True, kw_only=True):
-    """Count, price and life after ABA's virtual card, the nearest local model.
-
-    `fees`: what each card after the free ones costs, in the card's own currency, taken from the
-    wallet that funds it; empty means every card is free. USD 3 is ABA's, the riel amount its pair
-    at 4,000.
-    """
+    """Count, price and life after ABA's virtual card, the nearest local model."""
 
     live_cards: int = 5
-    free_cards: int = 3
-    fees: Mapping[Currency, int] = field(
-        default_factory=lambda: {Currency.USD: 300, Currency.KHR: 12_000}
-    )
     years_valid: int = 2
     most_per_day: Mapping[Currency, int] = field(
         default_factory=lambda: {Currency.USD: 500_000, Currency.KHR: 20_000_000}
@@ -44,11 +35,6 @@ class CardRules(Struct, frozen=True, kw_only=True):
     cvv_steps_either_side: int = 1
     shown_for_s: int = 60
     reveals_per_hour: int = 10
-
-    def fee(self, live_already: int, currency: Currency) -> Money | None:
-        """What the next card costs a holder with so many live ones."""
-        minor = self.fees.get(currency, 0) if live_already >= self.free_cards else 0
-        return Money(minor, currency) if minor else None
 
 
 class Issuing(Struct, frozen=True, kw_only=True):

@@ -69,6 +69,10 @@ class Book:
         """Whether this transfer is in the book already: asking for it again is a repeat."""
         return transfer_id in self._known
 
+    def closed(self, account_id: AccountId) -> bool:
+        """Whether a loaded account takes no more postings."""
+        return self._accounts[account_id].closed
+
     def post(self, posting: Posting) -> Posted | Declined:
         """Move money at once.
 

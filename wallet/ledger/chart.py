@@ -28,6 +28,8 @@ class AccountKind(enum.StrEnum):
     OPERATOR_FLOAT = "operator_float"
     FEES = "fees"
     FX_POSITION = "fx_position"
+    FX_SPREAD = "fx_spread"
+    FX_ROUNDING = "fx_rounding"
     SUSPENSE = "suspense"
     PROVISIONAL_CREDIT = "provisional_credit"
     DISPUTE_LOSS = "dispute_loss"

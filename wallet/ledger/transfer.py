@@ -30,6 +30,10 @@ class TransferKind(enum.StrEnum):
     REFUND = "refund"
     PROVISIONAL_CREDIT = "provisional_credit"
     CORRECTION = "correction"
+    FEE = "fee"
+    EXCHANGE = "exchange"
+    EXCHANGE_SPREAD = "exchange_spread"
+    EXCHANGE_ROUNDING = "exchange_rounding"
 
 
 class Phase(enum.StrEnum):

@@ -13,10 +13,11 @@ Tables owned: limit_counters, limit_tiers. Who calls: every room whose acts coun
 """
 
 from wallet.limits.counting import Limits, Want, open_limits
-from wallet.limits.rules import Channel, LimitSheet, OwnLimits, Per, Rule, Tier, Window
-from wallet.limits.tiers import set_tier
+from wallet.limits.rules import DEFAULT, Channel, LimitSheet, OwnLimits, Per, Rule, Tier, Window
+from wallet.limits.tiers import set_tier, tiers_of
 
 __all__ = [
+    "DEFAULT",
     "Channel",
     "LimitSheet",
     "Limits",
@@ -28,4 +29,5 @@ __all__ = [
     "Window",
     "open_limits",
     "set_tier",
+    "tiers_of",
 ]

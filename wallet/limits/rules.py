@@ -115,6 +115,15 @@ DEFAULT: Final = LimitSheet(
         *pair(2_000_000, 500_00, window=Window.DAY, tier=Tier.BASIC),
         *pair(12_000_000, 3_000_00, window=Window.DAY, tier=Tier.PARTIAL),
         *pair(40_000_000, 10_000_00, window=Window.DAY, tier=Tier.FULL),
+        # ACLEDA's transfers between one's own accounts: so much at a time, 25 a day in all
+        *pair(20_000_000, 5_000_00, window=Window.PAYMENT, kind=TransferKind.EXCHANGE),
+        Rule(
+            window=Window.DAY,
+            currency=Currency.KHR,
+            both=True,
+            most_count=25,
+            kind=TransferKind.EXCHANGE,
+        ),
         # ABA's virtual card: dollars a day, thirty purchases
         *pair(20_000_000, 5_000_00, window=Window.DAY, per=Per.CARD, most_count=30),
     )

@@ -5,6 +5,7 @@ knows its own staff) unless it is said here otherwise; a change holds from the n
 counts what the day has already. Tables owned: limit_tiers. Who calls: bank operations.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from wallet.identifiers import HolderId
@@ -20,6 +21,14 @@ async def set_tier(work: Work, holder_id: HolderId, tier: Tier, *, reason: str) 
         await work.execute(_SET, holder_id, work.bank, tier.value, work.now)
     work.note(f"limits.tier.{tier}", str(holder_id), holder_id=holder_id, reason=reason)
 
+
+async def tiers_of(work: Work, holder_ids: Sequence[HolderId]) -> dict[HolderId, Tier]:
+    """The tiers of those who are not fully identified."""
+    rows = await work.rows(_TIERS, list(holder_ids))
+    return {HolderId(row["holder_id"]): Tier(row["tier"]) for row in rows}
+
+
+_TIERS: Final = "select holder_id, tier from limit_tiers where holder_id = any($1)"
 
 _SET: Final = """
 insert into limit_tiers (holder_id, bank, tier, changed_at) values ($1, $2, $3, $4)
