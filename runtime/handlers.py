@@ -10,7 +10,7 @@ from uuid import UUID
 
 from api.resources import Resources
 from runtime.operators import HttpOperators
-from wallet import topups
+from wallet import limits, topups
 from wallet.access import challenges
 from wallet.access.challenges import SmsPort
 from wallet.cards import control, undo
@@ -55,8 +55,10 @@ def handlers(
 
 
 async def rounds(resources: Resources, bank: BankId) -> None:
-    """What may have been left lying in one bank: idle top-ups, cards whose month is over."""
+    """What may have been left lying in one bank: idle top-ups, counters of windows long over, cards
+    whose month is over."""
     await topups.resume(resources.works, bank)
+    await resources.works.perform(WORKER, bank, limits.forget_old)
 
     async def expire(work: Work) -> int:
         return await control.expire_due(work, EXPIRE_TOGETHER)

@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from api.resources import Resources
 from runtime import cambodia, demo_staff
 from runtime.cambodia import FIRST_DAY, Person
 from simulators.agency import Payee, salary_csv
+from wallet import terms
 from wallet.clock import PHNOM_PENH
+from wallet.exchange import RateSheet
 from wallet.identifiers import AgencyId, BankId, HolderId, SmartIdId, derived_id
 from wallet.ledger.chart import AccountKind, house_account
 from wallet.money import Currency
@@ -59,6 +62,10 @@ _EARLIER: Final = (
     *[ApplicationState.SENT_TO_BANK] * 3,
 )
 """Where those without a card stand, in turn: 497 were printed, so nobody is further than this."""
+
+
+FIRST_RATE: Final = RateSheet(mid_hundredths=410_000, spread_bps=50)
+"""About the market's 4,100 riel to the dollar; the spread is made up."""
 
 
 class Seeded(Struct, frozen=True, kw_only=True):
@@ -129,6 +136,7 @@ async def _bank(work: Work, *, vault: Vault, everybody: Sequence[Person]) -> Non
     for kind in HOUSE:
         for currency in Currency:
             await house_account(work, kind, currency)
+    await terms.establish(work, terms.Sort.RATES, msgspec.to_builtins(FIRST_RATE))
     known = await holders.by_ids(work, [holder_id(person.place) for person in everybody])
     fresh = [person for person in everybody if holder_id(person.place) not in known]
     if not fresh:

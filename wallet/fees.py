@@ -23,7 +23,7 @@ from wallet import terms
 from wallet.identifiers import AccountId, TransferId, derived_id
 from wallet.ledger.book import Book, Posted, Posting, TransferKind
 from wallet.ledger.chart import AccountKind, house_account
-from wallet.limits import Tier
+from wallet.limits import Rule, Tier, Window, begins
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Facts, Reason, Refused
 from wallet.terms import InForce, Sort
@@ -124,18 +124,30 @@ def decide_signed(signed: Money | None, due: Money | None) -> Declined | None:
     return Declined(reason=Reason.CONFLICT, facts={"fee_minor": due.minor if due else 0})
 
 
-def counts_by_month(sheet: FeeSheet, function: Function) -> bool:
-    """Whether a free number a month asks for this month's acts to be counted."""
+def counted_for(sheet: FeeSheet, function: Function) -> tuple[Rule, ...]:
+    """What payments must count towards (`Want.also`), where a number of them a month is free."""
+    if function is Function.CARD or not _has_free(sheet, function):
+        return ()
+    kind = TransferKind(function.value)
+    return (Rule(window=Window.MONTH, currency=Currency.KHR, both=True, kind=kind),)
+
+
+def _has_free(sheet: FeeSheet, function: Function) -> bool:
     return any(line.function is function and line.free for line in sheet.lines)
 
 
-def decide_sheet(sheet: FeeSheet) -> None:
-    """Refuses: INVALID_REQUEST (a line that can never hold, behind one that holds always)."""
+def decide_change(before: FeeSheet, after: FeeSheet, effective_from: datetime | None) -> None:
+    """Refuses: INVALID_REQUEST (a line that can never hold, behind one that holds always); CONFLICT
+    (a free number a month begins, or ends, on the first of one)."""
     seen: list[FeeLine] = []
-    for place, line in enumerate(sheet.lines):
+    for place, line in enumerate(after.lines):
         if any(_covers(earlier, line) for earlier in seen):
             raise Refused(Reason.INVALID_REQUEST, field=f"lines[{place}]")
         seen.append(line)
+    for function in Function:
+        anew = counted_for(before, function) != counted_for(after, function)
+        if anew and (effective_from is None or not begins(Window.MONTH, effective_from)):
+            raise Refused(Reason.CONFLICT, field="effective_from", starts_a=Window.MONTH.value)
 
 
 def _covers(earlier: FeeLine, later: FeeLine) -> bool:

@@ -114,7 +114,8 @@ async def _decide(work: Work, sheet: Struct, effective_from: datetime | None) ->
             assert before is None or isinstance(before, LimitSheet)  # noqa: S101 - of its own sort
             limit_sheets.decide_change(before or DEFAULT, sheet, effective_from)
         case FeeSheet():
-            fees.decide_sheet(sheet)
+            assert before is None or isinstance(before, FeeSheet)  # noqa: S101 - of its own sort
+            fees.decide_change(before or fees.DEFAULT, sheet, effective_from)
         case RateSheet():
             assert before is None or isinstance(before, RateSheet)  # noqa: S101 - of its own sort
             exchange.decide_rate(before, sheet)

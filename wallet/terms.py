@@ -107,6 +107,13 @@ async def propose(
     return await find(work, sheet_id)
 
 
+async def establish(work: Work, sort: Sort, body: Any) -> None:
+    """A bank's first sheet, at once: there was none before it that anybody could go by. Where
+    there is one already, nothing. Refuses: nothing."""
+    if await newest(work, sort) is None:
+        await work.execute(_ESTABLISH, new_id(), work.bank, sort.value, body, work.now)
+
+
 async def put_in_force(work: Work, sheet_id: UUID, *, by: str) -> Sheet:
     """Fix the moment a waiting sheet takes effect: the one wished, or as soon as may be.
 
@@ -174,6 +181,12 @@ where bank = $1 and sort = $2 and approved_at is not null
 _PROPOSE: Final = """
 insert into terms (id, bank, sort, body, proposed_at, proposed_by, effective_from)
 values ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+_ESTABLISH: Final = """
+insert into terms (id, bank, sort, body, proposed_at, proposed_by, effective_from, approved_at,
+                   approved_by)
+values ($1, $2, $3, $4, $5, 'programme', $5, $5, 'bank')
 """
 
 _PUT_IN_FORCE: Final = """

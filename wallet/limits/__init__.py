@@ -12,8 +12,18 @@ tiers (whose rules), expiring (the janitor of holds), proof.
 Tables owned: limit_counters, limit_tiers. Who calls: every room whose acts count.
 """
 
-from wallet.limits.counting import Limits, Want, open_limits
-from wallet.limits.rules import DEFAULT, Channel, LimitSheet, OwnLimits, Per, Rule, Tier, Window
+from wallet.limits.counting import Limits, Want, forget_old, open_limits
+from wallet.limits.rules import (
+    DEFAULT,
+    Channel,
+    LimitSheet,
+    OwnLimits,
+    Per,
+    Rule,
+    Tier,
+    Window,
+    begins,
+)
 from wallet.limits.tiers import set_tier, tiers_of
 
 __all__ = [
@@ -27,6 +37,8 @@ __all__ = [
     "Tier",
     "Want",
     "Window",
+    "begins",
+    "forget_old",
     "open_limits",
     "set_tier",
     "tiers_of",

@@ -15,7 +15,7 @@ Tables owned: limit_counters. Who calls: qr, topups, exchange, every room whose 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -44,8 +44,9 @@ from wallet.work import Work
 
 
 class Want(Struct, frozen=True, kw_only=True):
-    """An act that counts. `card_id` and the card's own limits, where a card is used; `at`: when it
-    was counted, for giving it back (otherwise now)."""
+    """An act that counts. `card_id` and the card's own limits, where a card is used; `also`: what
+    it counts towards beyond the limits (a free number of acts); `at`: when it was counted, for
+    giving it back (otherwise now)."""
 
     holder_id: HolderId
     money: Money
@@ -53,8 +54,12 @@ class Want(Struct, frozen=True, kw_only=True):
     channel: Channel = Channel.APP
     card_id: CardId | None = None
     own: OwnLimits | None = None
+    also: tuple[Rule, ...] = ()
     at: datetime | None = None
 
+
+KEPT: Final = timedelta(days=70)
+"""Longer than a month's window and the longest hold together."""
 
 Key = tuple[UUID, str, date]
 """Subject, measure, first day of the window."""
@@ -183,6 +188,15 @@ class Limits:
             facts["limit_left_count"] = uses
         return facts
 
+    def uses(self, want: Want) -> int:
+        """How often the first of `also` was counted in its window, before this act."""
+        if not want.also:
+            return 0
+        return self._counters[_key(want.holder_id, want.also[0], self._work.now)].uses
+
+    def tier_of(self, holder_id: HolderId) -> Tier:
+        return self._tiers.get(holder_id, Tier.FULL)
+
     async def write(self) -> None:
         """Store the counters that changed: one statement."""
         changed = sorted(key for key, counter in self._counters.items() if counter.touched)
@@ -203,7 +217,7 @@ class Limits:
             raise SerializationFailure("a limit was counted by somebody else meanwhile")
 
     def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Rule]]:
-        tier = self._tiers.get(want.holder_id, Tier.FULL)
+        tier = self.tier_of(want.holder_id)
         about = want.kind, want.channel, want.money.currency
         for rule in compiled.concerned(*about, Per.HOLDER).rules:
             if rule.tier in (None, tier):
@@ -262,11 +276,22 @@ async def open_limits(work: Work, wants: Sequence[Want]) -> Limits:
     return Limits(work, sheets, counters, tiers)
 
 
+async def forget_old(work: Work, most: int = 5_000) -> int:
+    """Drop counters of windows that began more than `KEPT` ago: nothing can count towards them or
+    be given back to them any more. Answers how many."""
+    tag = await work.execute(_FORGET, day_of(work.now) - KEPT, most)
+    return int(tag.removeprefix("DELETE "))
+
+
 def keys_of(compiled: Compiled, want: Want, at: datetime) -> Iterable[tuple[Key, Rule]]:
     """Every counter an act counts towards, with a rule that says how."""
     about = want.kind, want.channel, want.money.currency
-    for rule in compiled.concerned(*about, Per.HOLDER).counted:
+    counted = compiled.concerned(*about, Per.HOLDER).counted
+    for rule in counted:
         yield _key(want.holder_id, rule, at), rule
+    for rule in want.also:
+        if all(rule.measure != one.measure for one in counted):
+            yield _key(want.holder_id, rule, at), rule
     if want.card_id is not None:
         for rule in compiled.concerned(*about, Per.CARD).counted:
             yield _key(want.card_id, rule, at), rule
@@ -322,6 +347,12 @@ from limit_counters c
 join unnest($1::uuid[], $2::text[], $3::date[]) as w (subject, measure, start)
      using (subject, measure, start)
 order by c.subject, c.measure, c.start for no key update of c
+"""
+
+_FORGET: Final = """
+delete from limit_counters
+where (subject, measure, start) in (
+    select subject, measure, start from limit_counters where start < $1 limit $2)
 """
 
 _WRITE: Final = """

@@ -36,4 +36,46 @@ CHECKS: Final = (
               <> (coalesce(t.amount_minor, 0), coalesce(t.uses, 0))
         """,
     ),
+    Check(
+        name="what months and single kinds of act have counted is what the journal says",
+        sql="""
+        with horizon as (
+            select date_trunc('month', (select now from moment) at time zone 'Asia/Phnom_Penh'
+                                       - interval '30 days')::date as day
+        ), told as (
+            select a.holder_id as subject, t.currency, t.kind,
+                   (t.at at time zone 'Asia/Phnom_Penh')::date as day,
+                   sum(case when r.phase in ('void', 'expiry') then 0
+                            else coalesce(r.amount_minor, t.amount_minor) end) as amount_minor,
+                   count(*) filter (where r.phase is null or r.phase = 'capture') as uses
+            from transfers t
+            join accounts a on a.id = t.debit_account_id and a.kind = 'wallet'
+            left join transfers r on r.pending_id = t.id
+            where t.phase in ('posted', 'hold')
+              and t.at >= (select day from horizon)::timestamp at time zone 'Asia/Phnom_Penh'
+            group by 1, 2, 3, 4
+        ), counted as (
+            select *, split_part(measure, '/', 1) as part, split_part(measure, '/', 2) as kind,
+                   left(split_part(measure, '/', 4), 3) as currency, measure like '%+' as both
+            from limit_counters
+            where start >= (select day from horizon) and split_part(measure, '/', 3) = 'any'
+              and measure not like 'day/any/any/___'
+              and subject in (select holder_id from accounts where kind = 'wallet')
+        )
+        select format('%s from %s on of %s: counted %s in %s, the journal says %s in %s', c.measure,
+                      c.start, c.subject, c.amount_minor, c.uses, coalesce(sum(t.amount_minor), 0),
+                      coalesce(sum(t.uses), 0)) as difference
+        from counted c
+        left join told t on t.subject = c.subject and (c.both or t.currency = c.currency)
+         and t.day >= c.start
+         and t.day < c.start + case c.part when 'month' then interval '1 month'
+                                           else interval '1 day' end
+         and case c.kind when 'any' then t.kind in ('qr_payment', 'topup', 'transfer')
+                         else t.kind = c.kind end
+        group by c.subject, c.measure, c.start, c.amount_minor, c.uses, c.both
+        -- over both currencies the amount depends on each moment's rate: there only acts are told
+        having c.uses <> coalesce(sum(t.uses), 0)
+            or (not c.both and c.amount_minor <> coalesce(sum(t.amount_minor), 0))
+        """,
+    ),
 )

@@ -10,11 +10,12 @@ Who calls: counting; proposals and doors read the types.
 
 import enum
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, time
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from wallet.clock import PHNOM_PENH
 from wallet.ledger.transfer import TransferKind
 from wallet.money import Currency, Money
 
@@ -29,6 +30,12 @@ class Window(enum.StrEnum):
     def start(self, day: date) -> date:
         """The first day of the window that `day` falls in."""
         return day.replace(day=1) if self is Window.MONTH else day
+
+
+def begins(window: Window, moment: datetime) -> bool:
+    """Whether a window begins at exactly this moment in Phnom Penh."""
+    local = moment.astimezone(PHNOM_PENH)
+    return local.time() == time(0) and window.start(local.date()) == local.date()
 
 
 class Tier(enum.StrEnum):

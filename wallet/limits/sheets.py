@@ -5,14 +5,13 @@ effect at the start of that window, so no counter ever stands for a part of its 
 Who calls: counting; proposals (`decide_change`).
 """
 
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from wallet import terms
-from wallet.clock import PHNOM_PENH
-from wallet.limits.rules import DEFAULT, Compiled, LimitSheet, Window
+from wallet.limits.rules import DEFAULT, Compiled, LimitSheet, Window, begins
 from wallet.outcomes import Reason, Refused
 from wallet.terms import InForce, Sort
 from wallet.work import Work
@@ -47,14 +46,8 @@ def decide_change(before: LimitSheet, after: LimitSheet, effective_from: datetim
     if not windows:
         return
     starts = Window.MONTH if Window.MONTH in windows else Window.DAY
-    if effective_from is None or not _begins(starts, effective_from):
+    if effective_from is None or not begins(starts, effective_from):
         raise Refused(Reason.CONFLICT, field="effective_from", starts_a=starts.value)
-
-
-def _begins(window: Window, moment: datetime) -> bool:
-    local = moment.astimezone(PHNOM_PENH)
-    day: date = local.date()
-    return local.time() == time(0) and window.start(day) == day
 
 
 def _counted(sheet: LimitSheet) -> frozenset[tuple[str, Window]]:

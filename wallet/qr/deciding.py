@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from wallet.identifiers import HolderId, IntentId, TransferId
+from wallet.identifiers import HolderId, IntentId
 from wallet.khqr import mixes_alphabets, shown
-from wallet.ledger.book import Book, Posted, Posting, TransferKind
-from wallet.limits import Limits, Want
-from wallet.money import Money
+from wallet.ledger.book import Posted
 from wallet.outcomes import Declined, Done, Facts, GroupAnswer, Reason, Refused
 from wallet.qr.records import Acquaintance, Payment, Plan, Wallet
 from wallet.qr.scanning import Scan, milliseconds
+from wallet.qr.till import Till
 from wallet.qr.words import Warned
 
 
@@ -40,14 +39,8 @@ def decide_standing(payment_state: str | None) -> Declined | None:
     return None
 
 
-def want_of(holder_id: HolderId, money: Money) -> Want:
-    """How a payment counts against limits."""
-    return Want(holder_id=holder_id, money=money, kind=TransferKind.QR_PAYMENT)
-
-
 def decide_payments(
-    book: Book,
-    limits: Limits,
+    till: Till,
     payments: Sequence[Payment],
     states: dict[HolderId, str | None],
     paid: dict[str, IntentId],
@@ -58,23 +51,11 @@ def decide_payments(
     answers: list[GroupAnswer] = []
     for payment in payments:
         plan = payment.plan
-        want = want_of(payment.holder_id, payment.money)
         repeat = taken.get(plan.md5) == payment.id
         declined = None if repeat else _bill_declined(plan, taken, now)
         if declined is None and not repeat:
             declined = decide_standing(states[payment.holder_id])
-        outcome = declined or limits.move(
-            book,
-            want,
-            Posting(
-                id=TransferId(payment.id),
-                debit=payment.debit,
-                credit=payment.credit,
-                money=payment.money,
-                kind=TransferKind.QR_PAYMENT,
-                reference=payment.id,
-            ),
-        )
+        outcome, told = (declined, {}) if declined else till.pay(payment, repeat)
         if isinstance(outcome, Declined):
             answers.append(outcome)
             continue
@@ -82,7 +63,7 @@ def decide_payments(
             payment.posted = True
             if plan.dynamic:
                 taken[plan.md5] = payment.id
-        answers.append(_receipt(payment, outcome, limits.left(want), now))
+        answers.append(_receipt(payment, outcome, told, now))
     return answers
 
 
@@ -106,7 +87,7 @@ def decide_warning(name: str, acquaintance: Acquaintance) -> Warned:
     return Warned.SAME_NAME_ELSEWHERE if acquaintance.elsewhere else Warned.NOTHING
 
 
-def _receipt(payment: Payment, posted: Posted, left: Facts, now: datetime) -> Done:
+def _receipt(payment: Payment, posted: Posted, told: Facts, now: datetime) -> Done:
     answer: dict[str, Any] = {
         "reference": payment.reference,
         "transfer_id": str(payment.id),
@@ -117,7 +98,7 @@ def _receipt(payment: Payment, posted: Posted, left: Facts, now: datetime) -> Do
         "payee_account": shown(payment.plan.account),
         "bill": payment.plan.bill,
         "paid_at": now.isoformat(),
-        **left,
+        **told,
     }
     if posted.available is not None:
         answer["available_minor"] = posted.available.minor

@@ -13,6 +13,7 @@ import msgspec
 
 from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
 from wallet.events import QrPaid
+from wallet.fees import Network, facts_of, fee_accounts, fees_of, words_of
 from wallet.identifiers import TransferId
 from wallet.khqr import shown
 from wallet.ledger.book import open_book
@@ -25,7 +26,6 @@ from wallet.qr.deciding import (
     decide_payments,
     decide_standing,
     decide_warning,
-    want_of,
 )
 from wallet.qr.records import (
     Acquaintance,
@@ -39,6 +39,7 @@ from wallet.qr.records import (
     wallets_known,
 )
 from wallet.qr.scanning import PayFields, Scan, account_shown, scan
+from wallet.qr.till import Till, fee_of, want_of
 from wallet.qr.words import Payee, Warned, payee_in_code, text_en, text_km
 from wallet.registry import banks
 from wallet.work import Work
@@ -68,7 +69,9 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
     by_number = {w.number: w for w in wallets}
     paid = await paid_codes(work, [s.md5 for _, s in sound if s.dynamic])
     states = await payment_states(work, holder_ids)
-    limits = await open_limits(work, [want_of(a.holder_id, s.money) for a, s in sound])
+    fees = (await fees_of(work)).at(work.now)
+    wants = {id(a): want_of(fees, a.holder_id, s.money) for a, s in sound}
+    limits = await open_limits(work, list(wants.values()))
     acquaintances = iter(await acquaintances_of(work, sound))
     answers: list[Prepared | Refused] = []
     for request, scanned in zip(asked, scans, strict=True):
@@ -83,12 +86,14 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
             decide_parties(scanned, request.holder_id, payer, target)
             or (Refused(Reason.QR_ALREADY_PAID) if scanned.md5 in paid else None)
             or _refused(decide_standing(states[request.holder_id]))
-            or _refused(limits.check(want_of(request.holder_id, scanned.money)))
+            or _refused(limits.check(wants[id(request)]))
         )
         if refusal is not None or payer is None:
             answers.append(refusal or Refused(Reason.WALLET_CURRENCY_MISSING))
         else:
-            answers.append(_prepared(scanned, payer, target, acquaintance))
+            network = Network.OFF_US if target is None else Network.ON_US
+            fee = fee_of(fees, limits, wants[id(request)], network)
+            answers.append(_prepared(scanned, payer, target, acquaintance, fee))
     return answers
 
 
@@ -106,16 +111,20 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
     for payment in payments:
         if payment.plan.credit is None:
             payment.credit = settlement[payment.money.currency]
+    income = await fee_accounts(work, [p.fee for p in payments], "qr")
+    accounts = [account for p in payments for account in (p.debit, p.credit)]
     book = await open_book(
         work,
-        accounts=[account for p in payments for account in (p.debit, p.credit)],
+        accounts=[*accounts, *income.values()],
         ids=[TransferId(p.id) for p in payments],
     )
     # Read under the wallets' locks: nobody else counts for these holders meanwhile.
-    limits = await open_limits(work, [want_of(p.holder_id, p.money) for p in payments])
+    fees = (await fees_of(work)).at(work.now)
+    limits = await open_limits(work, [want_of(fees, p.holder_id, p.money) for p in payments])
     states = await payment_states(work, list({p.holder_id for p in payments}))
     paid = await paid_codes(work, [p.plan.md5 for p in payments if p.plan.dynamic])
-    answers = decide_payments(book, limits, payments, states, paid, work.now)
+    till = Till(book, limits, fees, income)
+    answers = decide_payments(till, payments, states, paid, work.now)
     posted = [p for p in payments if p.posted]
     if posted and not await record(work, posted):
         # Somebody of another process or bank paid the same code this very moment. Alone, that is
@@ -151,7 +160,11 @@ def _refused(declined: Declined | None) -> Refused | None:
 
 
 def _prepared(
-    scanned: Scan, payer: Wallet, target: Wallet | None, acquaintance: Acquaintance
+    scanned: Scan,
+    payer: Wallet,
+    target: Wallet | None,
+    acquaintance: Acquaintance,
+    fee: Money | None,
 ) -> Prepared:
     code = scanned.code
     payee = payee_in_code(scanned)
@@ -174,13 +187,15 @@ def _prepared(
         store=code.store,
         terminal=code.terminal,
         purpose=code.purpose,
+        fee_minor=fee.minor if fee else 0,
     )
+    fee_en, fee_km = words_of(fee)
     return Prepared(
-        text_en=text_en(scanned, payee, warned),
-        text_km=text_km(scanned, payee, warned),
+        text_en=text_en(scanned, payee, warned) + fee_en,
+        text_km=text_km(scanned, payee, warned) + fee_km,
         money=scanned.money,
         payee=account_shown(code),
-        facts=_facts(scanned, payee, warned, acquaintance),
+        facts={**_facts(scanned, payee, warned, acquaintance), **facts_of(fee)},
         plan=msgspec.to_builtins(plan),
         ask_code=warned in (Warned.LOOK_ALIKE, Warned.MIXED_ALPHABETS),
     )

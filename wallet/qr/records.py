@@ -9,9 +9,10 @@ from typing import Final
 from msgspec import Struct
 
 from wallet.access.intents import Asked, Consumed
+from wallet.fees import Network
 from wallet.identifiers import AccountId, HolderId, IntentId
 from wallet.khqr import skeleton
-from wallet.money import Currency
+from wallet.money import Currency, Money
 from wallet.qr.scanning import Scan
 from wallet.work import Actor, ActorKind, Work
 
@@ -34,6 +35,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     store: str | None
     terminal: str | None
     purpose: str | None
+    fee_minor: int = 0
+    """In the payment's currency, as shown and signed."""
+
+    @property
+    def network(self) -> Network:
+        return Network.OFF_US if self.credit is None else Network.ON_US
 
 
 class Wallet(Struct, frozen=True, kw_only=True):
@@ -75,6 +82,12 @@ class Payment:
             holder_id=consumed.holder_id,
             device_id=consumed.device_id,
         )
+
+    @property
+    def fee(self) -> Money | None:
+        """What was signed to be taken on top."""
+        fee_minor = self.plan.fee_minor
+        return Money(fee_minor, self.money.currency) if fee_minor else None
 
     @property
     def reference(self) -> str:

@@ -2,21 +2,26 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tests import world
 from tests.wallet.ledger.books import assert_books_right
-from tests.wallet.limits.steps import assert_counters_right, counters
+from tests.wallet.limits.steps import Act, act, act_in, assert_counters_right, counters, limit, said
 from tests.wallet.qr_steps import ACLEDA, PAYING, balance, code_of, reasons, signed
 from tests.world import WorldHolder
 from wallet.access.intents import Consumed
 from wallet.clock import TurnedClock
 from wallet.database import Database
-from wallet.teller import Teller
-from wallet.work import Works
+from wallet.ledger.book import Posted
+from wallet.limits import Rule, Window
+from wallet.money import Currency, Money
+from wallet.outcomes import Done, GroupAnswer
+from wallet.teller import Lane, Teller
+from wallet.work import SYSTEM, Work, Works
 
 
 @pytest.fixture
@@ -82,3 +87,74 @@ async def test_a_new_day_begins_at_midnight_in_phnom_penh_while_payments_run(
         for back in (-1, 0)
     ]
     await assert_counters_right(works)
+
+
+async def spend(work: Work, acts: Sequence[Act]) -> list[GroupAnswer]:
+    return [
+        Done(answer={}) if isinstance(answer, Posted) else answer
+        for answer in await act_in(work, acts)
+    ]
+
+
+SPENDING: Lane[Act] = Lane("test.spend", spend)
+
+
+async def test_riel_and_dollars_at_once_in_two_processes_use_up_one_limit_over_both_exactly(
+    works: Works, elsewhere: Works, clock: TurnedClock
+) -> None:
+    """No wallet's lock stands between them: only the counter itself does."""
+    holder = await world.holder(works, khr=1_000_000, usd=10_000_00)
+    rule = Rule(window=Window.MONTH, currency=Currency.KHR, both=True, most_minor=100_000)
+    await limit(works, clock, rule, riel_per_dollar=4_000)
+    monies = [Money.khr(2_000), Money.usd(50)]  # the same, at the sheet's rate
+    wanted = [Act(holder=holder, money=monies[i % 2]) for i in range(200)]
+    tellers = [Teller(one, grouping=i > 1) for i, one in enumerate((works, elsewhere) * 2)]
+    answers = await asyncio.gather(
+        *(tellers[i % 3].ask(SPENDING, ACLEDA, one) for i, one in enumerate(wanted))
+    )
+    assert Counter(reasons(answers)) == {"done": 50, "limit_exceeded": 150}
+    month = holder.id, "month/any/any/KHR+", clock.now().date().replace(day=1)
+    assert (await counters(works))[month] == (100_000, 50)
+    await assert_books_right(works)
+    await assert_counters_right(works)
+
+
+async def test_a_group_that_met_another_version_is_run_again_not_written_over_it(
+    works: Works, elsewhere: Works, clock: TurnedClock
+) -> None:
+    """Both read the day before either has counted it: the second must not count from zero."""
+    holder = await world.holder(works, khr=1_000_000, usd=1_000_00)
+    rule = Rule(window=Window.DAY, currency=Currency.KHR, both=True, most_minor=100)
+    await limit(works, clock, rule)
+    other = await world.holder(works, khr=1, usd=1)  # opens the accounts paid to
+    await act(works, *(Act(holder=other, money=money) for money in (Money.khr(1), Money.usd(1))))
+    read, written = asyncio.Event(), asyncio.Event()
+    attempts = 0
+
+    async def slow(work: Work) -> list[str]:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            _pause_before_writing(work, read, written)
+        return said(await act_in(work, [Act(holder=holder, money=Money.khr(60))]))
+
+    first = asyncio.create_task(works.perform(SYSTEM, ACLEDA, slow))
+    await read.wait()
+    assert said(await act(elsewhere, Act(holder=holder, money=Money.usd(2)))) == ["posted"]
+    written.set()
+    assert await first == ["limit_exceeded"]  # 80 of the 100 riel were gone
+    assert attempts == 2
+    await assert_counters_right(works)
+
+
+def _pause_before_writing(work: Work, read: asyncio.Event, written: asyncio.Event) -> None:
+    """Let this Work stop between what it has read of the counters and what it writes."""
+    value = work.value
+
+    async def pausing(sql: str, *arguments: Any) -> Any:
+        if "insert into limit_counters" in sql:
+            read.set()
+            await written.wait()
+        return await value(sql, *arguments)
+
+    work.value = pausing  # type: ignore[method-assign]

@@ -11,6 +11,8 @@ create table limit_counters (
     bank text not null,
     primary key (subject, measure, start)
 ) with (fillfactor = 60);
+-- for forgetting old windows; a block range costs an insert next to nothing
+create index limit_counters_start on limit_counters using brin (start) with (pages_per_range = 32);
 select smartid_table('limit_counters');
 select smartid_wall('limit_counters');
 
