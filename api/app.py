@@ -8,9 +8,9 @@ import logging
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Final
 
-import msgspec
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
@@ -19,24 +19,22 @@ from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
 from msgspec import inspect
 
 from api import description
+from api.express import Express, Stop
 from api.health import health
 from api.problems import (
     PROBLEM_TYPE,
-    STATUSES,
     DeclinedProblem,
     Problem,
+    headers_of,
     problem_of,
-    problem_of_refusal,
+    problem_of_error,
 )
 from api.resources import Resources
 from api.security import idempotency_key, securing
-from api.wire import FieldsRefused, StrictRequest
+from api.wire import LARGEST_BODY, StrictRequest
 from notifications.live import Listeners
 from wallet.access.sessions import Recognition
 from wallet.outcomes import Reason, Refused
-
-LARGEST_BODY: Final = 64 * 1024
-"""A route that takes more (a salary file) says so itself."""
 
 DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "console")
 
@@ -74,8 +72,8 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
             "idempotency_key": Provide(idempotency_key, sync_to_thread=False),
         },
         exception_handlers={
-            Refused: _refused,
-            DeclinedProblem: _declined,
+            Refused: _answered,
+            DeclinedProblem: _answered,
             HTTPException: _http_error,
             Exception: _defect,
         },
@@ -92,6 +90,8 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
     app.state.recognition = Recognition(resources.works)
     app.state.listeners = listeners
     refuse_loose_bodies(app)
+    if doors is None:
+        app.express = Express(app, _express_stops(), metrics)
     return app
 
 
@@ -99,8 +99,15 @@ class Application(Litestar):
     """The framework's application, every answer of which carries the security headers. Wrapping
     once here is cheaper than its own hook for each message, and covers its own errors too."""
 
+    express: Express | None = None
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await super().__call__(scope, receive, securing(send) if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+        elif self.express is not None and (ride := self.express.serving(scope)) is not None:
+            await ride(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, securing(send))
 
 
 class LooseBodyError(TypeError):
@@ -138,10 +145,18 @@ class _Metrics(PrometheusController):
     include_in_schema = False
 
 
-def _doors() -> list[Router]:
-    """The router of every door there is."""
+def _packages() -> list[ModuleType]:
+    """The package of every door there is."""
     found = [find_spec(f"api.{name}") for name in DOORS]
-    return [import_module(spec.name).router for spec in found if spec and spec.origin]
+    return [import_module(spec.name) for spec in found if spec and spec.origin]
+
+
+def _doors() -> list[Router]:
+    return [door.router for door in _packages()]
+
+
+def _express_stops() -> list[Stop]:
+    return [stop for door in _packages() for stop in getattr(door, "EXPRESS", ())]
 
 
 async def _resources(request: Request[Any, Any, Any]) -> Resources:
@@ -149,15 +164,11 @@ async def _resources(request: Request[Any, Any, Any]) -> Resources:
     return resources
 
 
-def _refused(_: Request[Any, Any, Any], refused: Refused) -> Response[Problem]:
-    problem = problem_of_refusal(refused)
-    if isinstance(refused, FieldsRefused):
-        problem = msgspec.structs.replace(problem, fields=refused.fields)
+def _answered(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """What an act left with: refused, or declined."""
+    problem = problem_of_error(error)
+    assert problem is not None  # noqa: S101 - registered for these two alone
     return rendered(problem)
-
-
-def _declined(_: Request[Any, Any, Any], out: DeclinedProblem) -> Response[Problem]:
-    return rendered(problem_of(out.declined.reason, out.declined.facts, declined=True))
 
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
@@ -183,9 +194,9 @@ def _fields(error: ValidationException) -> dict[str, str]:
 
 def rendered(problem: Problem) -> Response[Problem]:
     """The problem as an answer, with the headers that belong to it."""
-    headers: dict[str, str] = {}
-    if problem.retry_after_s is not None:
-        headers["retry-after"] = str(problem.retry_after_s)
-    if problem.status == STATUSES[Reason.UNAUTHENTICATED]:
-        headers["www-authenticate"] = "Bearer"
-    return Response(problem, status_code=problem.status, media_type=PROBLEM_TYPE, headers=headers)
+    return Response(
+        problem,
+        status_code=problem.status,
+        media_type=PROBLEM_TYPE,
+        headers=headers_of(problem),
+    )

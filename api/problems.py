@@ -161,8 +161,35 @@ def problem_of(
     )
 
 
-def problem_of_refusal(refused: Refused) -> Problem:
-    return problem_of(refused.reason, refused.facts)
+class FieldsRefused(Refused):
+    """INVALID_REQUEST, naming each field that is wrong and what is expected of it."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__(Reason.INVALID_REQUEST)
+        self.fields = fields
+
+
+def problem_of_error(error: Exception) -> Problem | None:
+    """The problem an act left with, by refusal or decline; None for anything else."""
+    match error:
+        case FieldsRefused():
+            return problem_of(error.reason, error.facts, fields=error.fields)
+        case Refused():
+            return problem_of(error.reason, error.facts)
+        case DeclinedProblem():
+            return problem_of(error.declined.reason, error.declined.facts, declined=True)
+        case _:
+            return None
+
+
+def headers_of(problem: Problem) -> dict[str, str]:
+    """The headers that belong to a problem."""
+    headers: dict[str, str] = {}
+    if problem.retry_after_s is not None:
+        headers["retry-after"] = str(problem.retry_after_s)
+    if problem.status == STATUSES[Reason.UNAUTHENTICATED]:
+        headers["www-authenticate"] = "Bearer"
+    return headers
 
 
 class _Fields(dict[str, str | int]):

@@ -14,10 +14,14 @@ from litestar import Request
 from litestar.params import Parameter
 from msgspec import Meta, Struct
 
+from api.problems import FieldsRefused
 from wallet.money import LARGEST_MINOR, Currency, Money
 from wallet.outcomes import Reason, Refused
 
 T = TypeVar("T")
+
+LARGEST_BODY: Final = 64 * 1024
+"""A route that takes more (a salary file) says so itself."""
 
 PAGE: Final = 50
 LARGEST_PAGE: Final = 100
@@ -113,14 +117,6 @@ def read_cursor(cursor: str | None, into: type[T]) -> T | None:
         raise Refused(Reason.CURSOR_INVALID) from None
 
 
-class FieldsRefused(Refused):
-    """INVALID_REQUEST, naming each field that is wrong and what is expected of it."""
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        super().__init__(Reason.INVALID_REQUEST)
-        self.fields = fields
-
-
 class StrictRequest(Request[Any, Any, Any]):
     """Decodes a body straight into the handler's type: the framework's own way would turn "5" into
     5 and, for types that do not forbid it, drop what it does not know."""
@@ -128,12 +124,17 @@ class StrictRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         field = self.route_handler.parsed_data_field
         annotation = Any if field is None else field.annotation
-        try:
-            return msgspec.json.decode(await self.body(), type=annotation)
-        except msgspec.ValidationError as error:
-            raise FieldsRefused(named_field(str(error))) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise FieldsRefused({"body": "Expected JSON"}) from None
+        return decoded(msgspec.json.Decoder(annotation), await self.body())
+
+
+def decoded(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """A body as the type of its decoder, strictly. Refuses: INVALID_REQUEST, naming the field."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise FieldsRefused(named_field(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise FieldsRefused({"body": "Expected JSON"}) from None
 
 
 def named_field(message: str) -> dict[str, str]:

@@ -21,6 +21,9 @@ from api.mobile import (
 )
 from api.security import holder_door
 
+EXPRESS: Final = intents.EXPRESS
+"""What of this door the frame serves without the framework's middle."""
+
 router: Final[Router] = holder_door(
     "/v1/mobile",
     [

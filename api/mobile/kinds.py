@@ -5,9 +5,8 @@ Who calls: the intents of the mobile door, and nobody else.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from litestar import Request
+from litestar import Litestar
 
 from api.resources import Resources
 from wallet import cards, exchange, qr, topups
@@ -57,9 +56,9 @@ class Kinds:
         return lanes
 
 
-def kinds_of(request: Request[Any, Any, Any]) -> Kinds:
-    """The table of the application that serves this request."""
-    state = request.app.state
+def kinds_of(app: Litestar) -> Kinds:
+    """The table of this application."""
+    state = app.state
     if "kinds" not in state:
         state.kinds = Kinds(state.resources)
     kinds: Kinds = state.kinds

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
-from litestar import Request, Router
+from litestar import Litestar, Request, Router
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
@@ -32,6 +32,7 @@ ANONYMOUS: Final = {"anonymous": True}
 LONGEST_KEY: Final = 255
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+Headers = Iterable[tuple[bytes, bytes]]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 _BEARER: Final = re.compile(r"Bearer ([A-Za-z0-9_-]{43})")
@@ -125,9 +126,15 @@ class NamingHolder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["route_handler"].opt.get("anonymous"):
-            recognition: Recognition = scope["litestar_app"].state.recognition
-            scope["state"]["caller"] = await recognition.of(_bearer_in(scope["headers"]))
+            caller = await named_by_token(scope["litestar_app"], scope["headers"])
+            scope["state"]["caller"] = caller
         await self._app(scope, receive, send)
+
+
+async def named_by_token(app: Litestar, headers: Headers) -> HolderSession:
+    """The holder whose session's token stands in these headers. Refuses: UNAUTHENTICATED."""
+    recognition: Recognition = app.state.recognition
+    return await recognition.of(_bearer_in(headers))
 
 
 async def _holder(request: Request[Any, Any, Any]) -> HolderSession:
@@ -142,7 +149,7 @@ def _token(connection: Connection) -> str:
     return _bearer_in(connection.scope["headers"])
 
 
-def _bearer_in(headers: Iterable[tuple[bytes, bytes]]) -> str:
+def _bearer_in(headers: Headers) -> str:
     given = [value for name, value in headers if name == b"authorization"]
     match = _BEARER.fullmatch(given[0].decode("latin-1")) if len(given) == 1 else None
     if match is None:

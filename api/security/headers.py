@@ -16,7 +16,7 @@ OWN_PAGE: Final = (
 )
 """For pages of our own: only what this server gives. Swagger UI writes style attributes."""
 
-_ALWAYS: Final = (
+ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -36,7 +36,7 @@ def securing(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             known = {bytes(name).lower() for name, _ in headers}
-            headers.extend(pair for pair in _ALWAYS if pair[0] not in known)
+            headers.extend(pair for pair in ALWAYS if pair[0] not in known)
             message["headers"] = headers
         await send(message)
 
