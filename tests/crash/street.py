@@ -26,7 +26,7 @@ from wallet.access import devices
 from wallet.access.sessions import HolderSession
 from wallet.clock import Clock
 from wallet.database import CONNECTION_LOST, Database
-from wallet.identifiers import BankId, DeviceId, HolderId, TransferId, new_id
+from wallet.identifiers import AccountId, BankId, DeviceId, HolderId, TransferId, new_id
 from wallet.khqr import Draft, Form
 from wallet.ledger.book import Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
@@ -123,7 +123,7 @@ class Street:
                 device = await furnishing.perform(
                     SYSTEM,
                     holder.bank,
-                    lambda work, h=holder, p=phone: devices.admit(  # type: ignore[misc]
+                    lambda work, h=holder, p=phone: devices.admit(
                         work, h.bank, h.id, unbase64url(p.key.public), "atm"
                     ),
                 )
@@ -140,9 +140,7 @@ class Street:
         shown = await self._prepared(payer, riel, attempts)
         if shown is None:
             return None
-        act = Act(
-            uuid.UUID(shown["id"]), "intent", Money.khr(riel), payer.holder.khr, -1
-        )
+        act = Act(uuid.UUID(shown["id"]), "intent", Money.khr(riel), payer.holder.khr, -1)
         self.acts.append(act)
         for _ in range(attempts):
             if await self._tried(act, payer.phone.authorise(shown)) is not None:
@@ -250,7 +248,7 @@ class Street:
         balance: Counter[int] = Counter({p.holder.khr: PURSE for p in self.payers})
         for act in self.acts:
             found = counted[act.id]
-            if act.done and found != 1 or found > 1:
+            if (act.done and found != 1) or found > 1:
                 faults.append(f"{act.how} {act.id}: {found} times, told {act.told}")
             balance[act.account] += act.sign * act.money.minor * found
         for row in await self.truth.rows(_BALANCES, list(balance)):
@@ -264,7 +262,7 @@ async def _give(work: Work, act: Act) -> None:
     posting = Posting(
         id=TransferId(new_id()),
         debit=treasury,
-        credit=world.AccountId(act.account),
+        credit=AccountId(act.account),
         money=act.money,
         kind=TransferKind.OPENING,
         reference=act.id,
@@ -304,7 +302,8 @@ select count(*) as found from transfers where kind in ('opening', 'qr_payment') 
 """
 
 _ALL: Final = """
-select reference as act from transfers where kind in ('opening', 'qr_payment') and reference is not null
+select reference as act from transfers
+where kind in ('opening', 'qr_payment') and reference is not null
 """
 
 _BALANCES: Final = """

@@ -5,28 +5,22 @@ printed. Faults planted in the wallet's own handling of a lost COMMIT are caught
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
 import pytest
-from litestar import Litestar
 
-from api.app import create_app
-from api.resources import Resources
-from runtime.prove import all_checks
+from tests.crash.open_street import judged, street_at
 from tests.crash.proxy import AT_COMMIT, Fault, Proxy
 from tests.crash.street import Street
 from wallet.clock import TurnedClock
-from wallet.database import Connection, Database
-from wallet.ledger.proof import prove
+from wallet.database import Connection
 from wallet.outcomes import Reason, Refused
-from wallet.teller import Teller
-from wallet.vault import Vault
 from wallet.work import Works
 
 SEED = os.environ.get("CRASH_SEED") or str(time.time_ns())
@@ -42,45 +36,17 @@ async def proxy(database_url: str) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def street(
-    database_url: str,
-    works: Works,
-    clock: TurnedClock,
-    vault: Vault,
-    proxy: Proxy,
+    database_url: str, works: Works, clock: TurnedClock, proxy: Proxy
 ) -> AsyncIterator[Street]:
     """The wallet behind the proxy; `works` and what judges go past it."""
-    # As the owner: no bank's wall stands before who judges.
-    truth = await Database.connect(database_url, largest=2, role=None)
     parts = urlsplit(database_url)
     netloc = parts.netloc.replace(f":{parts.port}", f":{proxy.port}")
-    behind = await Database.connect(urlunsplit(parts._replace(netloc=netloc)), largest=6)
-    broken = Works(behind, clock)
-    teller = Teller(broken)
-    nothing = cast(Any, None)
-    app = create_app(
-        Resources(
-            database=behind,
-            redis=nothing,
-            works=broken,
-            teller=teller,
-            clock=clock,
-            vault=vault,
-            throttle=nothing,
-        )
-    )
-    async with _dialled(app) as client:
-        street = Street(app, client, broken, truth, random.Random(SEED))
+    behind = urlunsplit(parts._replace(netloc=netloc))
+    chance = random.Random(SEED)
+    async with street_at(behind, chance, truth_url=database_url, clock=clock) as street:
         await street.people(works, 3, *BANKS)
         yield street
-    proxy.armed = None
-    await teller.close()
-    await behind.close()
-    await truth.close()
-
-
-def _dialled(app: Litestar) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
-    return httpx.AsyncClient(transport=transport, base_url="https://wallet.smartid.test")
+        proxy.armed = None
 
 
 async def cut(street: Street, proxy: Proxy, fault: Fault) -> None:
@@ -98,16 +64,6 @@ async def cut(street: Street, proxy: Proxy, fault: Fault) -> None:
             else:
                 acts.append(street.unkeyed(payer))
         await asyncio.gather(*acts)
-
-
-async def judged(street: Street, works: Works) -> list[str]:
-    """Whatever is wrong: with what was told, or with the books."""
-    wrong = [
-        f"{finding.check}: {finding.difference}"
-        for finding in await prove(works, all_checks())
-        if not finding.right
-    ]
-    return wrong + await street.faults()
 
 
 async def _cut_many(street: Street, proxy: Proxy, works: Works, times: int) -> None:
@@ -152,15 +108,16 @@ async def _always_committed(self: Works, *_: Any) -> bool:
 
 async def _answers_before_it_commits(self: Connection) -> None:
     """The commit goes out, nobody waits for it; what goes wrong with it is nobody's business."""
-    asyncio.get_running_loop().create_task(_commit_unwatched(self.raw))
+
+    async def unwatched() -> None:
+        with contextlib.suppress(Exception):
+            await self.raw.execute("commit")
+
+    _UNWATCHED.append(asyncio.create_task(unwatched()))
     await asyncio.sleep(0)
 
 
-async def _commit_unwatched(raw: Any) -> None:
-    try:
-        await raw.execute("commit")
-    except Exception:
-        return
+_UNWATCHED: list[asyncio.Task[None]] = []
 
 
 async def _as_if_refused(self: Works, *_: Any) -> bool:
