@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from redis.asyncio import Redis
 
@@ -29,10 +30,11 @@ from tests.simulation.people import Crowd, Deed, Machine
 from wallet import topups
 from wallet.clock import TurnedClock
 from wallet.database import CONNECTION_LOST
-from wallet.identifiers import BankId
+from wallet.identifiers import BankId, TopupId
 from wallet.ledger.expiry import release_due
 from wallet.outcomes import Refused
 from wallet.topups import Patience
+from wallet.work import SYSTEM, Work
 
 BANKS: Final = (BankId("ACLEDA"), BankId("WING"))
 WIRE_FAULTS: Final = (*AT_COMMIT, Fault.LATE_REPLY, Fault.AT_STATEMENT, Fault.IN_ANSWER)
@@ -51,15 +53,15 @@ class Crew:
 
     async def work(self) -> None:
         """What is due now: jobs, holds, notices."""
-        with_luck = self._resources
+        resources = self._resources
         try:
             while await self.runner.step():
                 pass
             await self.runner.settle()
             for bank in BANKS:
-                await release_due(with_luck.works, bank)
-                await rounds(with_luck, bank)
-            while await deliver_next(with_luck.works, waker(with_luck.redis)):
+                await release_due(resources.works, bank)
+                await rounds(resources, bank)
+            while await deliver_next(resources.works, waker(resources.redis)):
                 pass
         except (*CONNECTION_LOST, Refused):
             # As the worker's loop: it says so, waits, and goes on at the next round.
@@ -181,15 +183,12 @@ class Day:
         self.proxy.armed = None
         await self.line.drain()
         self.worker_always_crashes = False
-        for hours in (0, 0.01, 0.02, 0.1, 0.3, 1, 2, 21, 25, 25):
+        # An open top-up is looked up again and again, each time after a longer pause.
+        for hours in (0, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 2, 21, 25, 25):
             self.clock.advance(timedelta(hours=hours))
             await self.telco.tick()
             await Crew(self.resources, self.operators).work()
             await self.payroll.approve_checked()
-            for _ in range(3):
-                # An open top-up is looked up again and again, each time after a longer pause.
-                self.clock.advance(timedelta(seconds=61))
-                await Crew(self.resources, self.operators).work()
         for act_id in list(self.crowd.signed):
             self.model.told(act_id, await self.crowd.ask_again(act_id))
         await self.payroll.note_paid()
@@ -209,18 +208,11 @@ class Day:
                 self.model.apply({account: -price})
 
     async def _state(self, topup_id: str) -> str:
-        rows = await self.resources.database.rows("select 1")
-        assert rows
-        return await state_of(self.resources, topup_id)
+        async def query(work: Work) -> topups.Topup | None:
+            return await topups.by_id(work, TopupId(UUID(topup_id)))
 
-
-async def state_of(resources: Resources, topup_id: str) -> str:
-    from wallet.work import SYSTEM, Work
-
-    async def query(work: Work) -> str:
-        return str(await work.value("select state from topups where id = $1::text::uuid", topup_id))
-
-    return await resources.works.read(SYSTEM, None, query)
+        found = await self.resources.works.read(SYSTEM, None, query)
+        return "none" if found is None else found.state.value
 
 
 _ENDS: Final = {

@@ -13,6 +13,7 @@ from tests.crash.street import shop_code
 from tests.simulation.model import Effects, Model
 from tests.world import WorldHolder
 from wallet import khqr
+from wallet.access import totp
 from wallet.clock import Clock, day_of
 from wallet.khqr import Draft, Form
 from wallet.money import Currency
@@ -25,8 +26,11 @@ TOPUP_ENDINGS: Final = (0, 1, 2, 80, 81, 82, 83, 86, 87, 92)
 
 @dataclass
 class Person:
+    """A holder with a paired phone and a code app."""
+
     holder: WorldHolder
     phone: Phone
+    secret: str
 
 
 @dataclass
@@ -35,6 +39,7 @@ class Signed:
 
     phone: Phone
     shown: dict[str, Any]
+    otp: str | None
 
 
 @dataclass
@@ -98,7 +103,7 @@ class Crowd:
         """How a signed intent stands, from its own one answer."""
         signed = self.signed[act_id]
         try:
-            await signed.phone.authorise(signed.shown, coded=False)
+            await signed.phone.authorise(signed.shown, signed.otp, coded=False)
         except PhoneError as no:
             return no.code
         return "done"
@@ -127,7 +132,9 @@ class Crowd:
             return None
         act_id = shown["id"]
         self.model.ask(act_id, what, effects)
-        self.signed[act_id] = Signed(person.phone, shown)
+        coded = shown["needs"]["otp"] == "required"
+        otp = totp.code_at(person.secret, self.clock.now()) if coded else None
+        self.signed[act_id] = Signed(person.phone, shown, otp)
         for _ in range(luck.randint(1, 4)):
             try:
                 ending = await self.ask_again(act_id)
