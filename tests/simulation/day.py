@@ -83,7 +83,7 @@ class Day:
     seed: str
     clock: TurnedClock
     resources: Resources
-    redis: "Redis[Any]"
+    redis: "Redis"
     proxy: Proxy
     telco: Telco
     operators: HttpOperators

@@ -1,14 +1,15 @@
 """What everybody should own: a dict, to which each acknowledged act adds its effect once.
 
-Promise: knows nothing of the wallet. An act is open until somebody was told how it ended; told two
-different endings, or told "done" of something that then is not, is a fault.
+Promise: knows nothing of how the wallet works. An act is open until somebody was told how it
+ended; told two different endings, or told "done" of something that then is not, is a fault.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-Account = int
-Effects = Mapping[Account, int]
+from wallet.identifiers import AccountId
+
+Effects = Mapping[AccountId, int]
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Asked:
 class Model:
     """Accounts by what should be in them (minor units), acts by their ids."""
 
-    owned: dict[Account, int] = field(default_factory=dict)
+    owned: dict[AccountId, int] = field(default_factory=dict)
     acts: dict[str, Asked] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 

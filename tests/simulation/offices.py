@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 
 from tests.desk import PASSPHRASE, Desk
-from tests.simulation.model import Model
+from tests.simulation.model import Effects, Model
 from tests.simulation.people import Person
 from tests.wallet.salary.payroll import Line, file_of
 from wallet.clock import TurnedClock
@@ -82,7 +82,7 @@ class Payroll:
     staff: Staff
     model: Model
     people: Sequence[Person]
-    runs: dict[str, tuple[str, dict[int, int]]] = field(default_factory=dict)
+    runs: dict[str, tuple[str, Effects]] = field(default_factory=dict)
     """By run: its file's hash, and what it pays to whom."""
 
     async def send(self, half: int, riel: int) -> None:

@@ -15,6 +15,7 @@ from tests.world import WorldHolder
 from wallet import khqr
 from wallet.access import totp
 from wallet.clock import Clock, day_of
+from wallet.identifiers import AccountId
 from wallet.khqr import Draft, Form
 from wallet.money import Currency
 from wallet.qr.scanning import milliseconds
@@ -53,7 +54,7 @@ class Crowd:
     paid: list[tuple[Person, str, int]]
     """Payments to shops that were acknowledged: they may be disputed, each once."""
 
-    topups: dict[str, tuple[int, int]]
+    topups: dict[str, tuple[AccountId, int]]
     """By top-up: the wallet it is paid from, and its price."""
 
     async def pay_shop(self, luck: random.Random) -> None:
