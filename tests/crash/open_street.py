@@ -12,7 +12,7 @@ from litestar import Litestar
 from api.app import create_app
 from api.resources import Resources
 from runtime.prove import all_checks
-from tests.crash.street import Payer, Street
+from tests.crash.street import Known, Payer, Street
 from wallet.clock import Clock, SystemClock
 from wallet.database import CONNECTION_LOST, Database
 from wallet.ledger.proof import prove
@@ -35,7 +35,7 @@ async def street_at(
     app = app_on(behind, works, teller)
     async with dialled(app) as client:
         try:
-            yield Street(app, client, works, truth, chance)
+            yield Street(client, works, truth, chance, Known(app, works.clock).open)
         finally:
             await teller.close()
             await behind.close()

@@ -7,10 +7,11 @@ nobody asked for. Callers ask again under the same intent or key, as real ones d
 Callers: the tests of cut connections, cut power and full disks.
 """
 
+import asyncio
 import random
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -40,6 +41,9 @@ NOTHING_HAPPENED: Final = frozenset({"unavailable", "busy", "in_flight"})
 """What a caller is told when the act surely did not take effect by then, in problem codes."""
 
 
+NO_ANSWER_PAUSE_S: Final = 0.2
+
+
 class Known:
     """Stands in for sessions, which have tests of their own: one token a phone."""
 
@@ -52,6 +56,9 @@ class Known:
         token = holder.id.hex.rjust(43, "t")
         self._sessions[token] = (holder, device_id)
         return token
+
+    async def open(self, furnishing: Works, holder: world.WorldHolder, device_id: DeviceId) -> str:
+        return self.token(holder, device_id)
 
     async def of(self, token: str) -> HolderSession:
         holder, device_id = self._sessions[token]
@@ -66,6 +73,10 @@ class Known:
             expires_at=now + timedelta(minutes=5),
             cooling=False,
         )
+
+
+OpenSession = Callable[[Works, world.WorldHolder, DeviceId], Awaitable[str]]
+"""Makes a token for a paired phone."""
 
 
 @dataclass
@@ -98,11 +109,11 @@ class Street:
 
     def __init__(
         self,
-        app: Litestar,
         client: httpx.AsyncClient,
         works: Works,
         truth: Database,
         chance: random.Random,
+        open_session: OpenSession,
     ) -> None:
         self.works = works
         self.truth = truth
@@ -112,8 +123,10 @@ class Street:
         self.answers: Counter[tuple[int, str]] = Counter()
         """Every answer over HTTP that was no success, by status and code."""
         self.unclean: list[str] = []
+        self.otherwise: Counter[int] = Counter()
+        """What came and went by acts that are judged elsewhere, by account."""
         self._client = client
-        self._known = Known(app, works.clock)
+        self._open_session = open_session
 
     async def people(self, furnishing: Works, count: int, *banks: str) -> None:
         """`count` people of each bank, with money and phones, made by Works that do not break."""
@@ -128,7 +141,7 @@ class Street:
                     ),
                 )
                 phone.holder_id, phone.device_id = str(holder.id), str(device.id)
-                phone._token = self._known.token(holder, device.id)
+                phone._token = await self._open_session(furnishing, holder, device.id)
                 self.payers.append(Payer(holder, phone))
 
     # acts
@@ -192,6 +205,8 @@ class Street:
         for _ in range(attempts):
             try:
                 return await payer.phone.prepare("qr.pay", code=code)
+            except httpx.TransportError:
+                await asyncio.sleep(NO_ANSWER_PAUSE_S)
             except PhoneError as no:
                 self._note(no)
         return None
@@ -200,6 +215,10 @@ class Street:
         """What an authorisation came to; None when it must be asked again."""
         try:
             await asking
+        except httpx.TransportError:
+            act.told.append("no answer")
+            await asyncio.sleep(NO_ANSWER_PAUSE_S)
+            return None
         except PhoneError as no:
             self._note(no)
             await self._heard(act, no.code)
@@ -246,6 +265,7 @@ class Street:
         known = {act.id for act in self.acts}
         faults += [f"nobody asked for {act}" for act in counted if act not in known]
         balance: Counter[int] = Counter({p.holder.khr: PURSE for p in self.payers})
+        balance.update(self.otherwise)
         for act in self.acts:
             found = counted[act.id]
             if (act.done and found != 1) or found > 1:
