@@ -26,7 +26,7 @@ from wallet import khqr
 from wallet.access import devices
 from wallet.access.sessions import HolderSession
 from wallet.clock import Clock
-from wallet.database import CONNECTION_LOST, Database
+from wallet.database import CONNECTION_LOST, SERVER_EXHAUSTED, Database
 from wallet.identifiers import AccountId, BankId, DeviceId, HolderId, TransferId, new_id
 from wallet.khqr import Draft, Form
 from wallet.ledger.book import Posted, Posting, TransferKind, open_book
@@ -241,7 +241,7 @@ class Street:
         if code in NOTHING_HAPPENED and code != Reason.IN_FLIGHT.value:
             try:
                 found = await self._count(act)
-            except CONNECTION_LOST:
+            except (*CONNECTION_LOST, *SERVER_EXHAUSTED):
                 return
             if found and not act.done:
                 self.unclean.append(f"{act.how} {act.id}: told {code}, and it is there")
