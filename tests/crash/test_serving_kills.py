@@ -40,7 +40,7 @@ from wallet.work import SYSTEM, Work, Works
 
 SEED = os.environ.get("CRASH_SEED") or str(time.time_ns())
 KINDS = (Kind.API, Kind.API_PARENT, Kind.WORKER, Kind.POSTGRES, Kind.BACKEND, Kind.REDIS)
-KILLS_A_PART = 40
+KILLS_A_PART = 25
 PRICE = 5_000
 """Riel, of each top-up."""
 
@@ -248,7 +248,7 @@ select (select count(*) from topups where state in ('HELD', 'SENT', 'UNKNOWN')) 
 
 @pytest.mark.crash
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("part", range(8))
 async def test_two_hundred_kills_under_load(serving: Serving, books: Books, part: int) -> None:
     killed, street = await _lived_through(
         serving, books, random.Random(f"{SEED} {part}"), KILLS_A_PART
