@@ -58,7 +58,7 @@ prove: setup ## prove the books right, now
 bench: setup ## the figures: group posting, payments over HTTP, a salary file
 	@.venv/bin/python -m benchmarks
 
-crash: setup ## the long tests too: killed processes, random days
+crash: setup ## the long tests too: kills, cut connections, power cuts, random days
 	@.venv/bin/pytest -q -m "long or crash"
 
 clean: ## remove caches and build leftovers; .venv and the data folder .smartid stay

@@ -99,9 +99,7 @@ class Supervisor:
     def look(self) -> None:
         """One look: start again what has died. Refuses: CannotStart when a role refuses its
         settings."""
-        if self._embedded is not None:
-            for name in self._embedded.restart_dead():
-                self._say(f"{name} had died and was started again")
+        self._look_after_servers()
         for kept in self._kept:
             status = kept.look()
             if status == REFUSES:
@@ -110,6 +108,17 @@ class Supervisor:
                 )
             if status is not None:
                 self._say(f"{kept.role.name} died ({_told(status)}), starting it again")
+
+    def _look_after_servers(self) -> None:
+        """A server of ours that does not come back (a full disk) is tried again at the next look:
+        whoever asks meanwhile hears 503, and all goes on by itself once there is room."""
+        if self._embedded is None:
+            return
+        try:
+            for name in self._embedded.restart_dead():
+                self._say(f"{name} had died and was started again")
+        except CannotStart as cannot:
+            self._say(f"{cannot}; it is tried again")
 
     def stop(self) -> None:
         """End every role: asked first, killed after four seconds."""

@@ -38,6 +38,10 @@ CONNECTION_LOST: Final = (
     asyncio.TimeoutError,
 )
 
+SERVER_EXHAUSTED: Final = (asyncpg.InsufficientResourcesError, asyncpg.PostgresIOError)
+"""No room on the disk, no memory, a disk that fails: the transaction is rolled back, and asking
+again at once would only press harder."""
+
 REQUIRED_SETTINGS: Final = {
     "fsync": {"on"},
     "full_page_writes": {"on"},
@@ -50,6 +54,10 @@ OLDEST_SERVER: Final = 150000
 
 class UnsafeServerError(Exception):
     """The server's settings could lose acknowledged money; starting on it is refused."""
+
+
+class NotCommittedError(Exception):
+    """COMMIT was answered with another word: a defect of the act, and nothing was kept."""
 
 
 class Connection:
@@ -71,7 +79,11 @@ class Connection:
         return moment
 
     async def commit(self) -> None:
-        await self.raw.execute("commit")
+        """Refuses: NotCommittedError when the server rolled back instead, as it does, without an
+        error, after a failed statement somebody swallowed."""
+        tag = await self.raw.execute("commit")
+        if tag != "COMMIT":
+            raise NotCommittedError(tag)
 
     async def rollback(self) -> None:
         await self.raw.execute("rollback")
@@ -82,6 +94,8 @@ class Database:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self._timeline = ""
+        """The server's timeline when we came: a promoted standby has another."""
 
     @classmethod
     async def connect(
@@ -148,11 +162,20 @@ class Database:
         tag: str = await self._pool.execute(sql, *arguments)
         return tag
 
-    async def transaction_status(self, xid: int) -> str | None:
-        """`committed`, `aborted`, `in progress`, or None when too old to know."""
-        status: str | None = await self._pool.fetchval(
-            "select pg_xact_status($1::text::xid8)", str(xid)
-        )
+    async def transaction_status(self, xid: int, begun_at: datetime) -> str | None:
+        """`committed`, `aborted`, `in progress`, `recovered`, or None when too old to know.
+
+        `recovered`: the server died since `begun_at` (its own time), or another took its place. An
+        id no log record of which was on the disk by then is given out again, so that the
+        transaction which committed under it may be another's.
+        """
+        try:
+            status: str | None = await self._pool.fetchval(
+                _STATUS, str(xid), begun_at, self._timeline
+            )
+        except asyncpg.InvalidParameterValueError:
+            # "In the future": the server died, and does not remember having given the id out.
+            return "aborted"
         return status
 
     async def refuse_unsafe_server(self) -> None:
@@ -160,6 +183,7 @@ class Database:
         if version < OLDEST_SERVER:
             raise UnsafeServerError(f"PostgreSQL 15 or newer is required; this is {version}")
         rows = await self._pool.fetch(_SETTINGS, list(REQUIRED_SETTINGS))
+        self._timeline = await self._pool.fetchval(_TIMELINE)
         decide_settings({row["name"]: row["setting"] for row in rows})
 
 
@@ -201,5 +225,21 @@ select clock_timestamp(), pg_current_xact_id()::text::bigint, set_config('smarti
 """
 
 _BEGIN_READ = "select clock_timestamp(), set_config('smartid.bank', $1, true)"
+
+# The statistics begin anew when a server recovers from a crash, and only then by themselves.
+_STATUS = """
+select case
+    when pg_is_in_recovery() then 'in progress'
+    when status = 'committed'
+         and ((select stats_reset >= $2 from pg_stat_bgwriter)
+              or left(pg_walfile_name(pg_current_wal_lsn()), 8) <> $3) then 'recovered'
+    else status end
+from pg_xact_status($1::text::xid8) as status
+"""
+
+_TIMELINE = """
+select case when pg_is_in_recovery() then ''
+            else left(pg_walfile_name(pg_current_wal_lsn()), 8) end
+"""
 
 _SETTINGS = "select name, setting from pg_settings where name = any($1)"

@@ -31,6 +31,7 @@ from wallet.clock import Clock
 from wallet.database import (
     CONNECTION_LOST,
     SERIALIZATION_FAILURES,
+    SERVER_EXHAUSTED,
     Connection,
     Database,
     LockTimeout,
@@ -49,6 +50,10 @@ ATTEMPTS: Final = 5
 
 LOOKUP_PATIENCE_S: Final = 10.0
 """How long an unknown commit is looked up before the caller hears "outcome unknown"."""
+
+
+EXHAUSTED_PAUSE_S: Final = 5
+"""When to come back to a server whose disk is full."""
 
 
 class ActorKind(enum.StrEnum):
@@ -186,9 +191,11 @@ class Work:
 class _CommitUnknownError(Exception):
     """The connection went away while COMMIT was under way."""
 
-    def __init__(self, xid: int, result: Any) -> None:
+    def __init__(self, xid: int, begun_at: datetime, result: Any) -> None:
         super().__init__(xid)
         self.xid = xid
+        self.begun_at = begun_at
+        """By the server's own clock."""
         self.result = result
 
 
@@ -206,14 +213,15 @@ class Works:
         """Run `act` in one transaction and commit it.
 
         Refuses: whatever `act` refuses (rolled back); in_flight when a row stays locked;
-        unavailable when PostgreSQL cannot be reached; outcome_unknown when a lost COMMIT could
-        not be looked up in time.
+        unavailable when PostgreSQL cannot be reached or has no room; outcome_unknown when a lost
+        COMMIT could not be looked up, in time or for certain: whoever asks again under the same key
+        or intent hears.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._once(actor, bank, act)
             except _CommitUnknownError as unknown:
-                if await self._was_committed(unknown.xid):
+                if await self._was_committed(unknown.xid, unknown.begun_at):
                     result: T = unknown.result
                     return result
             except SERIALIZATION_FAILURES:
@@ -224,6 +232,8 @@ class Works:
             except CONNECTION_LOST as lost:
                 if attempt == ATTEMPTS:
                     raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
+            except SERVER_EXHAUSTED as exhausted:
+                raise Refused(Reason.UNAVAILABLE, retry_after_s=EXHAUSTED_PAUSE_S) from exhausted
             await asyncio.sleep(random.uniform(0.001, 0.02 * 2**attempt))  # noqa: S311 - jitter
         raise Refused(Reason.UNAVAILABLE, retry_after_s=1)
 
@@ -273,6 +283,8 @@ class Works:
             except CONNECTION_LOST as lost:
                 if attempt == 2:
                     raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
+            except SERVER_EXHAUSTED as exhausted:
+                raise Refused(Reason.UNAVAILABLE, retry_after_s=EXHAUSTED_PAUSE_S) from exhausted
         raise Refused(Reason.UNAVAILABLE, retry_after_s=1)
 
     async def _once(
@@ -287,7 +299,7 @@ class Works:
             try:
                 await connection.commit()
             except CONNECTION_LOST as lost:
-                raise _CommitUnknownError(xid, result) from lost
+                raise _CommitUnknownError(xid, database_now, result) from lost
             return result
         finally:
             await self._give_back(connection)
@@ -297,17 +309,19 @@ class Works:
         with suppress(*CONNECTION_LOST):
             await asyncio.shield(self._database.release(connection))
 
-    async def _was_committed(self, xid: int) -> bool:
+    async def _was_committed(self, xid: int, begun_at: datetime) -> bool:
         deadline = asyncio.get_running_loop().time() + LOOKUP_PATIENCE_S
         while asyncio.get_running_loop().time() < deadline:
             try:
-                status = await self._database.transaction_status(xid)
+                status = await self._database.transaction_status(xid, begun_at)
             except CONNECTION_LOST:
                 status = "in progress"
             if status == "committed":
                 return True
             if status == "aborted":
                 return False
+            if status == "recovered":
+                break  # perhaps another's: only the key can tell
             await asyncio.sleep(0.1)
         raise Refused(Reason.OUTCOME_UNKNOWN, retry_after_s=2)
 

@@ -41,6 +41,28 @@ def role(code: str) -> Role:
     return Role(name="role", command=[sys.executable, "-c", textwrap.dedent(code)])
 
 
+def test_a_server_that_does_not_come_back_yet_is_tried_again(settings: Settings) -> None:
+    """A full disk must not end `smartid serve`: there may be room in a minute."""
+
+    class Full:
+        tries = 0
+
+        def restart_dead(self) -> list[str]:
+            self.tries += 1
+            if self.tries == 1:
+                raise CannotStart("No space left on device")
+            return ["postgres"]
+
+    told: list[str] = []
+    house = Supervisor(settings, [], Full(), told.append)  # type: ignore[arg-type]
+    house.look()
+    house.look()
+    assert told == [
+        "No space left on device; it is tried again",
+        "postgres had died and was started again",
+    ]
+
+
 def test_a_killed_role_is_started_again(settings: Settings, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     told: list[str] = []
