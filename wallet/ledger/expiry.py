@@ -6,8 +6,9 @@ moment is declined even before that. Who calls: runtime's worker.
 
 from typing import Final
 
-from wallet.identifiers import BankId, TransferId, derived_id
+from wallet.identifiers import BankId
 from wallet.ledger import book as books
+from wallet.ledger.transfer import expiry_id
 from wallet.work import WORKER, Work, Works
 
 GROUP: Final = 512
@@ -22,7 +23,7 @@ async def release_due(works: Works, bank: BankId) -> int:
             return 0
         book = await books.open_book(work, accounts=(), holds=due)
         for hold in due:
-            book.expire(TransferId(derived_id(hold, "expiry")), hold)
+            book.expire(expiry_id(hold), hold)
         await book.write()
         return len(due)
 

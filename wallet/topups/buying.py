@@ -133,7 +133,7 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
         if order.line in recent and not order.plan.confirm_repeat:
             return _repeat_refusal(order.plan)
         credit = floats[order.price.currency, order.plan.operator]
-        posted = book.hold(_posting(order, wallet, credit), work.now + HOLD_FOR)
+        posted = book.hold(_posting(order, wallet, credit), HOLD_FOR)
         if isinstance(posted, Declined):
             return posted
         recent.add(order.line)

@@ -152,8 +152,7 @@ class BookMachine(RuleBasedStateMachine):
                     kind=TransferKind.TRANSFER,
                 )
                 if seconds:
-                    expires = work.now + timedelta(seconds=seconds)
-                    answer = book.hold(posting, expires)
+                    answer = book.hold(posting, timedelta(seconds=seconds))
                     wanted = self.model.hold(posting.id, debit, credit, amount, seconds)
                 else:
                     answer = book.post(posting)

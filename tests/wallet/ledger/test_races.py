@@ -78,7 +78,7 @@ async def test_open_bank_oss_528_capture_void_and_expiry_resolve_a_hold_once(
 
         async def open_hold(work: Work, hold: Posting = hold) -> None:
             book = await open_book(work, accounts=[hold.debit, hold.credit])
-            assert isinstance(book.hold(hold, clock.now() + timedelta(seconds=60)), Posted)
+            assert isinstance(book.hold(hold, timedelta(seconds=60)), Posted)
             await book.write()
 
         await works.perform(SYSTEM, BANK, open_hold)
