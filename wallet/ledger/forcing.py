@@ -105,12 +105,16 @@ def force_capture(
 def _late(
     group: Group, transfer_id: TransferId, hold: Row, amount_minor: int, suspense_id: AccountId
 ) -> Posted | Declined:
+    mark = group.mark()
     if hold.id not in group.resolutions:
         # What is over but still counts as held is released first, by the worker's own id for it.
         group.keep(resolution_of(expiry_id(hold.id), hold, Phase.EXPIRY, None))
     row = resolution_of(transfer_id, hold, Phase.POSTED, amount_minor)
     row.pending_id, row.original_id = None, hold.id
-    return force(group, row, How.LATE, suspense_id)
+    answer = force(group, row, How.LATE, suspense_id)
+    if isinstance(answer, Declined):
+        group.undo(mark)
+    return answer
 
 
 def _above(

@@ -124,11 +124,10 @@ class Table:
 
         answers = await self.works.perform(SYSTEM, BANK, act)
         for (left, _, wanted), answer in zip(asked, answers, strict=True):
-            told = list(_told(answer))
+            said = list(told(answer))
             short = wanted.split()
-            assert told[: len(short)] == short and "short" not in told[len(short) :], (
-                f"{left.strip()}: {' '.join(told)}, not {wanted.strip()}"
-            )
+            as_wanted = said[: len(short)] == short and "short" not in said[len(short) :]
+            assert as_wanted, f"{left.strip()}: {' '.join(said)}, not {wanted.strip()}"
         if all(isinstance(a, Declined) or a.repeated for a in answers):
             assert await fingerprint(self.works) == before, "a rejection left something behind"
 
@@ -218,7 +217,7 @@ class Table:
         return Money(int(minor), Currency(currency) if currency else otherwise)
 
 
-def _told(answer: Posted | Declined) -> Iterator[str]:
+def told(answer: Posted | Declined) -> Iterator[str]:
     """An answer in the table's words."""
     if isinstance(answer, Declined):
         yield answer.reason.value
