@@ -22,11 +22,11 @@ After a group that declined everything, every byte is as it was.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import UUID, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from tests.wallet.ledger.books import fingerprint, new_account
 from wallet.clock import TurnedClock
-from wallet.identifiers import AccountId, BankId, TransferId
+from wallet.identifiers import AccountId, BankId, TransferId, new_id
 from wallet.ledger.book import (
     Balancing,
     Book,
@@ -44,7 +44,6 @@ from wallet.outcomes import Declined
 from wallet.work import SYSTEM, Work, Works
 
 BANK = BankId("ACLEDA")
-SPACE = UUID("00000000-0000-7000-8000-000000000000")
 ALONE = ("account", "clock", "see", "open", "closed")
 BALANCING = {
     "debit": Balancing.DEBIT,
@@ -53,8 +52,8 @@ BALANCING = {
 }
 
 
-def transfer_id(name: str) -> TransferId:
-    return TransferId(uuid5(SPACE, name))
+def transfer_id(name: str, space: UUID = NAMESPACE_OID) -> TransferId:
+    return TransferId(uuid5(space, name))
 
 
 @dataclass
@@ -63,6 +62,8 @@ class Table:
     clock: TurnedClock
     accounts: dict[str, AccountId] = field(default_factory=dict)
     currencies: dict[str, Currency] = field(default_factory=dict)
+    space: UUID = field(default_factory=new_id)
+    """Names of transfers mean something within one table only."""
 
     async def run(self, text: str) -> None:
         group: list[str] = []
@@ -139,9 +140,9 @@ class Table:
         return await open_book(
             work,
             accounts=[self.accounts[name] for name in named],
-            ids=[i for w in words for i in forced_ids(transfer_id(w[1]))],
-            holds=[transfer_id(w[2]) for w in resolving],
-            originals=[transfer_id(w[2]) for w in words if w[0] == "reverse"],
+            ids=[i for w in words for i in forced_ids(self._id(w[1]))],
+            holds=[self._id(w[2]) for w in resolving],
+            originals=[self._id(w[2]) for w in words if w[0] == "reverse"],
             exact=[self.accounts[name] for name in exact if name in self.accounts],
         )
 
@@ -159,22 +160,22 @@ class Table:
                 return book.hold(posting, timedelta(seconds=float(seconds)))
             case ["capture", name, hold, amount]:
                 part = None if amount == "all" else int(amount)
-                return book.capture(transfer_id(name), transfer_id(hold), part)
+                return book.capture(self._id(name), self._id(hold), part)
             case ["void", name, hold]:
-                return book.void(transfer_id(name), transfer_id(hold))
+                return book.void(self._id(name), self._id(hold))
             case ["expire", name, hold]:
-                return book.expire(transfer_id(name), transfer_id(hold))
+                return book.expire(self._id(name), self._id(hold))
             case ["close", name, account, against]:
-                return book.close(transfer_id(name), self._account(account), self._account(against))
+                return book.close(self._id(name), self._account(account), self._account(against))
             case ["force", name, debit, credit, amount, suspense]:
                 posting = self._posting(name, debit, credit, amount)
                 return book.force(posting, self._account(suspense))
             case ["clear", name, hold, amount, suspense]:
-                ids = transfer_id(name), transfer_id(hold)
+                ids = self._id(name), self._id(hold)
                 return book.force_capture(*ids, int(amount), self._account(suspense))
             case ["forestall", original, debit, credit, amount, by]:
                 posting = self._posting(original, debit, credit, amount)
-                return book.forestall(posting, transfer_id(by))
+                return book.forestall(posting, self._id(by))
             case ["reverse", name, original, amount, *more]:
                 return self._reverse(book, name, original, amount, more)
         raise AssertionError(words)
@@ -183,8 +184,8 @@ class Table:
         self, book: Book, name: str, original: str, amount: str, more: list[str]
     ) -> Posted | Declined:
         reversal = Reversal(
-            id=transfer_id(name),
-            original_id=transfer_id(original),
+            id=self._id(name),
+            original_id=self._id(original),
             money=None if amount == "all" else self._money(amount, Currency.KHR),
             paid_by=self._account(more[1]) if more[:1] == ["by"] else None,
         )
@@ -200,13 +201,16 @@ class Table:
         balancing: Balancing | None = None,
     ) -> Posting:
         return Posting(
-            id=transfer_id(name),
+            id=self._id(name),
             debit=self._account(debit),
             credit=self._account(credit),
             money=self._money(amount, self.currencies.get(debit, Currency.KHR)),
             kind=TransferKind.TRANSFER,
             balancing=balancing,
         )
+
+    def _id(self, name: str) -> TransferId:
+        return transfer_id(name, self.space)
 
     def _account(self, name: str) -> AccountId:
         return self.accounts.get(name, AccountId(0))

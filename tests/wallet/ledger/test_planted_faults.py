@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
-from tests.wallet.ledger import test_races, test_transfers, test_whole_model
+from tests.wallet.ledger import (
+    test_forced_and_reversed,
+    test_linked_and_closing,
+    test_races,
+    test_transfers,
+)
 from tests.wallet.ledger.books import assert_books_right
 from tests.wallet.ledger.table import Table
 from wallet.clock import TurnedClock
@@ -23,7 +28,11 @@ from wallet.ledger.transfer import Account, Row
 from wallet.work import Work, Works
 
 Patch = pytest.MonkeyPatch
-TABLES = {**test_transfers.TABLES, **test_whole_model.TABLES}
+TABLES = {
+    **test_transfers.TABLES,
+    **test_linked_and_closing.TABLES,
+    **test_forced_and_reversed.TABLES,
+}
 
 
 class Fault(NamedTuple):
