@@ -193,13 +193,53 @@ SENTENCES: Final[dict[Reason, tuple[str, str]]] = {
         "That account does not exist.",
         "គ្មានគណនីនោះទេ។",
     ),
+    Reason.ACCOUNTS_SAME: (
+        "Both sides are the same account; choose another receiver.",
+        "គណនីអ្នកផ្ញើនិងអ្នកទទួលជាគណនីតែមួយ សូមជ្រើសរើសអ្នកទទួលផ្សេង។",
+    ),
+    Reason.AMOUNT_ZERO: (
+        "The amount is zero; enter how much is to be paid.",
+        "ចំនួនទឹកប្រាក់ស្មើសូន្យ សូមបញ្ចូលចំនួនដែលត្រូវបង់។",
+    ),
+    Reason.AMOUNT_NEGATIVE: (
+        "The amount is below zero; enter how much is to be paid.",
+        "ចំនួនទឹកប្រាក់តិចជាងសូន្យ សូមបញ្ចូលចំនួនដែលត្រូវបង់។",
+    ),
+    Reason.AMOUNT_TOO_LARGE: (
+        "The amount is larger than these books can hold; enter a smaller one.",
+        "ចំនួនទឹកប្រាក់ធំពេក មិនអាចកត់ត្រាបានទេ សូមបញ្ចូលចំនួនតូចជាងនេះ។",
+    ),
+    Reason.BALANCE_TOO_LARGE: (
+        "The account would hold more than these books can count; enter a smaller amount.",
+        "សមតុល្យគណនីនឹងធំហួសពីចំនួនដែលអាចកត់ត្រាបាន សូមបញ្ចូលចំនួនតូចជាងនេះ។",
+    ),
+    Reason.NOTHING_TO_MOVE: (
+        "There is nothing there that could be moved.",
+        "មិនមានទឹកប្រាក់ដែលអាចផ្ទេរបានទេ។",
+    ),
     Reason.TRANSFER_DIFFERS: (
         "That id was used for another transfer.",
         "លេខសម្គាល់នោះបានប្រើសម្រាប់ការផ្ទេរផ្សេងហើយ។",
     ),
+    Reason.LINKED_FAILED: (
+        "Another part of the same act did not go through, so nothing of it was done.",
+        "ផ្នែកមួយទៀតនៃសកម្មភាពនេះមិនបានសម្រេច ដូច្នេះគ្មានអ្វីត្រូវបានធ្វើទេ។",
+    ),
+    Reason.LINKED_CHAIN_OPEN: (
+        "The last part says that another follows, and none does; send it whole.",
+        "ផ្នែកចុងក្រោយបញ្ជាក់ថានៅមានផ្នែកបន្ត តែគ្មានទេ សូមផ្ញើឱ្យពេញលេញ។",
+    ),
+    Reason.LINK_TO_ITSELF: (
+        "It refers to itself; name the transfer it is about.",
+        "សំណើនេះយោងមកខ្លួនឯង សូមបញ្ជាក់ការផ្ទេរដែលពាក់ព័ន្ធ។",
+    ),
     Reason.HOLD_NOT_FOUND: (
         "There is no such reservation.",
         "គ្មានការកក់ទឹកប្រាក់នេះទេ។",
+    ),
+    Reason.NOT_A_HOLD: (
+        "That transfer is not a reservation, so there is nothing to take or release.",
+        "ការផ្ទេរនោះមិនមែនជាការកក់ទឹកប្រាក់ទេ ដូច្នេះគ្មានអ្វីត្រូវដក ឬដោះលែងឡើយ។",
     ),
     Reason.HOLD_ALREADY_CAPTURED: (
         "The reservation was already taken.",
@@ -220,6 +260,26 @@ SENTENCES: Final[dict[Reason, tuple[str, str]]] = {
     Reason.EXCEEDS_HOLD: (
         "That is more than was reserved.",
         "ចំនួននេះលើសពីទឹកប្រាក់ដែលបានកក់។",
+    ),
+    Reason.ORIGINAL_NOT_FOUND: (
+        "The transfer to be given back is not in the books.",
+        "រកមិនឃើញការផ្ទេរដើមដែលត្រូវប្រគល់វិញទេ។",
+    ),
+    Reason.NOT_REVERSIBLE: (
+        "That entry cannot be given back; only money that was paid can be.",
+        "ប្រតិបត្តិការនោះមិនអាចប្រគល់វិញបានទេ មានតែទឹកប្រាក់ដែលបានបង់រួចប៉ុណ្ណោះដែលអាចប្រគល់វិញបាន។",
+    ),
+    Reason.EXCEEDS_ORIGINAL: (
+        "That is more than is left of the original payment.",
+        "ចំនួននេះលើសពីចំនួនដែលនៅសល់នៃការបង់ប្រាក់ដើម។",
+    ),
+    Reason.ALREADY_REVERSED: (
+        "The payment was already given back.",
+        "ការបង់ប្រាក់នោះត្រូវបានប្រគល់វិញរួចហើយ។",
+    ),
+    Reason.REVERSED_FIRST: (
+        "This payment was taken back before it arrived, so it is not made.",
+        "ការបង់ប្រាក់នេះត្រូវបានលុបចោលមុនពេលមកដល់ ដូច្នេះមិនត្រូវបានធ្វើទេ។",
     ),
     Reason.SMART_ID_NOT_ACTIVE: (
         "The Smart ID is not active for payments; ask your agency or bank.",

@@ -31,7 +31,7 @@ from wallet import topups
 from wallet.clock import TurnedClock
 from wallet.database import CONNECTION_LOST
 from wallet.identifiers import BankId, TopupId
-from wallet.ledger.expiry import release_due
+from wallet.limits.expiring import release_due
 from wallet.outcomes import Refused
 from wallet.topups import Patience
 from wallet.work import SYSTEM, Work

@@ -44,7 +44,7 @@ from wallet.identifiers import (
     TransferId,
     new_id,
 )
-from wallet.ledger.book import Posted, Posting, TransferKind, open_book
+from wallet.ledger.book import Posted, Reversal, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
@@ -296,16 +296,19 @@ async def _post(
     work: Work, case: Case, refund: Refund, debit: AccountId, credit: AccountId
 ) -> TransferId:
     transfer_id = TransferId(refund.id)
-    book = await open_book(work, accounts=[debit, credit], ids=[transfer_id])
+    book = await open_book(
+        work, accounts=[debit, credit], ids=[transfer_id], originals=[case.transfer_id]
+    )
     # Read under the wallet's lock, which whoever else gives this money back needs as well.
     _decide_left(case, refund.amount_minor, await cases.came_back_elsewhere(work, case))
-    answer = book.post(
-        Posting(
+    # Counted by the ledger against the transaction itself, whatever this room has counted.
+    answer = book.reverse(
+        Reversal(
             id=transfer_id,
-            debit=debit,
-            credit=credit,
+            original_id=case.transfer_id,
             money=Money(refund.amount_minor, case.currency),
             kind=TransferKind.REFUND,
+            paid_by=debit,
             reference=case.transfer_id,
         )
     )

@@ -1,47 +1,63 @@
 """The book: lock, decide, write. The one place where money moves.
 
 Promise: TigerBeetle's transfer model on PostgreSQL. `open_book` locks the floor accounts a group
-touches in id order and loads holds and known transfers; `post`, `hold`, `capture`, `void` and
-`expire` decide in plain Python, each seeing those before it; `write` stores everything with one
-statement a table. House accounts have no floor: they are not locked while deciding, their
-counters are added to at write time, again in id order. One open and one write a Work, so every
-transaction locks floor accounts first and house accounts last and none waits in a circle.
+touches in id order and loads holds and known transfers; the acts decide in plain Python, each
+seeing those before it; `write` stores everything with one statement a table. House accounts have
+no floor: they are not locked while deciding, their counters are added to at write time, again in
+id order. One open and one write a Work, so every transaction locks open holds, reversal counters,
+floor accounts and house accounts in that order, and none waits in a circle.
 
-    (none)  -> posted
+    (none)  -> posted -> given back by reversals, in sum never above it
     (none)  -> hold -> captured (up to its amount; the rest is released)
                     -> voided
                     -> expired (at or after expires_at)
+    (none)  -> close (its debit account takes nothing new) -> voided (open again)
+    (none)  -> tombstone (a transfer of this id is never posted)
     A hold is resolved once (unique index on pending_id). The same id with the same content gives
-    the same answer; with other content it is declined.
+    the same answer; with other content it is declined. A decline leaves nothing behind.
 
-Tables owned: transfers, open_holds; counters of accounts. Who calls: rooms that move money.
+Tables owned: transfers, open_holds, reversals, shortfalls; counters and closing of accounts.
+Who calls: rooms that move money.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
+from wallet.database import CheckViolation, UniqueViolation
 from wallet.identifiers import AccountId, TransferId
+from wallet.ledger import forcing, reversing
+from wallet.ledger.group import Group, closing_of, row_of
 from wallet.ledger.transfer import (
     Account,
+    Balancing,
+    How,
     Phase,
     Posted,
     Posting,
+    Reversal,
     Row,
     TransferKind,
-    decide_move,
-    decide_resolution,
-    same_content,
+    forced_ids,
 )
-from wallet.money import Currency, Money
-from wallet.outcomes import Declined, Reason
+from wallet.outcomes import Declined, Reason, Refused
 from wallet.work import Work
 
-__all__ = ["Book", "Phase", "Posted", "Posting", "TransferKind", "due_holds", "open_book"]
+__all__ = [
+    "Balancing",
+    "Book",
+    "Phase",
+    "Posted",
+    "Posting",
+    "Reversal",
+    "TransferKind",
+    "due_holds",
+    "forced_ids",
+    "open_book",
+]
 
 
-class Book:
+class Book(Group):
     """One group's view of the accounts it touches; written once at the end."""
 
     def __init__(
@@ -50,70 +66,126 @@ class Book:
         accounts: dict[int, Account],
         known: dict[UUID, Row],
         resolutions: dict[UUID, Row],
+        returned: dict[UUID, int],
     ) -> None:
+        super().__init__(work.now, accounts, known, resolutions, returned)
         self._work = work
-        self._accounts = accounts
-        self._known = known
-        self._resolutions = resolutions
-        self._new: list[Row] = []
-        self._holds_opened: list[Row] = []
-        self._holds_closed: list[UUID] = []
         self._written = False
-
-    def available(self, account_id: AccountId) -> Money:
-        """What a loaded floor account can still spend, the group so far included."""
-        account = self._accounts[account_id]
-        return Money(account.available, Currency(account.currency))
-
-    def seen(self, transfer_id: TransferId) -> bool:
-        """Whether this transfer is in the book already: asking for it again is a repeat."""
-        return transfer_id in self._known
-
-    def closed(self, account_id: AccountId) -> bool:
-        """Whether a loaded account takes no more postings."""
-        return self._accounts[account_id].closed
 
     def post(self, posting: Posting) -> Posted | Declined:
         """Move money at once.
 
-        Declines: insufficient_funds (with available_minor), account_closed, account_not_found,
-        currency_unsupported, amount_invalid, transfer_differs.
+        Declines, in this order: reversed_first, transfer_differs, amount_zero, amount_negative,
+        amount_too_large, accounts_same, account_not_found, currency_unsupported, account_closed,
+        nothing_to_move (balancing), balance_too_large, insufficient_funds (with available_minor).
         """
-        return self._begin(posting, Phase.POSTED, None)
+        return self.begin(row_of(posting, Phase.POSTED))
 
-    def hold(self, posting: Posting, expires_at: datetime) -> Posted | Declined:
-        """Reserve money until `expires_at`, counted against what is available at once.
+    def hold(self, posting: Posting, lasts: timedelta) -> Posted | Declined:
+        """Reserve money, counted against what is available at once, until `lasts` from now.
 
-        Declines: as `post`.
+        Declines: as `post`; hold_expired when it would be over at once.
         """
-        return self._begin(posting, Phase.HOLD, expires_at)
+        if lasts <= timedelta(0):
+            return Declined(reason=Reason.HOLD_EXPIRED)
+        return self.begin(row_of(posting, Phase.HOLD, expires_at=self.now + lasts, lasts=lasts))
 
     def capture(
         self, transfer_id: TransferId, hold_id: TransferId, amount_minor: int | None = None
     ) -> Posted | Declined:
         """Turn a hold into a posted transfer, whole or in part; the rest is released.
 
-        Declines: hold_not_found, hold_already_captured, hold_already_voided, hold_expired,
-        exceeds_hold, amount_invalid, transfer_differs.
+        Declines, in this order: link_to_itself, reversed_first, transfer_differs, amount_zero,
+        amount_negative, amount_too_large, hold_not_found, not_a_hold, account_closed (a closing is
+        never captured), exceeds_hold, hold_already_captured, hold_already_voided, hold_expired.
         """
-        return self._resolve(transfer_id, hold_id, Phase.CAPTURE, amount_minor)
+        return self.resolve(transfer_id, hold_id, Phase.CAPTURE, amount_minor)
 
     def void(self, transfer_id: TransferId, hold_id: TransferId) -> Posted | Declined:
-        """Release a hold. Declines: as `capture`."""
-        return self._resolve(transfer_id, hold_id, Phase.VOID, None)
+        """Release a hold, or open again what a closing closed. Declines: as `capture`."""
+        return self.resolve(transfer_id, hold_id, Phase.VOID, None)
 
     def expire(self, transfer_id: TransferId, hold_id: TransferId) -> Posted | Declined:
         """Release a hold whose moment has come. Declines: hold_not_yet_expired, as `capture`."""
-        return self._resolve(transfer_id, hold_id, Phase.EXPIRY, None)
+        return self.resolve(transfer_id, hold_id, Phase.EXPIRY, None)
+
+    def close(
+        self, transfer_id: TransferId, account_id: AccountId, against: AccountId
+    ) -> Posted | Declined:
+        """Close an account by a hold of nothing; void that hold to open it again.
+
+        What it holds stays in it, and what is pending may still be resolved. `against` is any
+        other open account of its currency; a house account to be closed is named in `exact`.
+        Declines: transfer_differs, accounts_same, account_not_found, currency_unsupported,
+        account_closed.
+        """
+        account = self.accounts.get(account_id)
+        return self.begin(closing_of(transfer_id, account, account_id, against))
+
+    def force(self, posting: Posting, suspense: AccountId) -> Posted | Declined:
+        """Post whatever the wallet holds; `suspense` stands in for the rest (`shortfall_minor`).
+
+        Declines: reversed_first, transfer_differs, amount_zero, amount_negative,
+        amount_too_large, accounts_same, account_not_found, currency_unsupported,
+        balance_too_large; account_closed or insufficient_funds when the receiver is closed and
+        the payer is so too, or cannot pay.
+        """
+        return forcing.force(self, row_of(posting, Phase.POSTED), How.FORCED, suspense)
+
+    def force_capture(
+        self,
+        transfer_id: TransferId,
+        hold_id: TransferId,
+        amount_minor: int,
+        suspense: AccountId,
+    ) -> Posted | Declined:
+        """Capture whatever was cleared: above the hold, or late, or for a closed account.
+
+        Declines: link_to_itself, transfer_differs, amount_zero, amount_negative,
+        amount_too_large, hold_not_found, not_a_hold, and as `force`.
+        """
+        return forcing.force_capture(self, transfer_id, hold_id, amount_minor, suspense)
+
+    def reverse(self, reversal: Reversal, suspense: AccountId | None = None) -> Posted | Declined:
+        """Give a posted or captured transfer back, in part or whole; the sum never passes it.
+
+        With `suspense` it is forced: that stands in for what the receiver no longer has.
+        Declines, in this order: link_to_itself, original_not_found, transfer_differs,
+        amount_zero, amount_negative, amount_too_large, accounts_same, not_reversible,
+        currency_unsupported, already_reversed, exceeds_original (with left_minor), and as `post`.
+        """
+        return reversing.reverse(self, reversal, suspense)
+
+    def forestall(self, original: Posting, by: TransferId) -> Posted | Declined:
+        """Leave a tombstone for a transfer whose reversal `by` came first: it is never posted.
+
+        Declines: link_to_itself, transfer_differs (it is there: reverse it), already_reversed (by
+        another reversal), and the form and accounts as `post`.
+        """
+        return reversing.forestall(self, original, by)
 
     async def write(self) -> None:
-        """Store transfers, open holds and counters: one statement a table, once."""
+        """Store what was decided: one statement a table, once.
+
+        Refuses: in_flight when another transaction stored one of these ids meanwhile; conflict
+        when a house account was closed or opened meanwhile. Asked again, both find it.
+        """
         if self._written:
             raise AssertionError("a book is written once")
         self._written = True
-        if not self._new:
+        if not self.new:
             return
-        work, new = self._work, self._new
+        try:
+            await self._write_transfers()
+        except UniqueViolation:
+            raise Refused(Reason.IN_FLIGHT) from None
+        await self._write_reversals()
+        await self._write_holds()
+        await self._write_shortfalls()
+        await self._write_counters()
+
+    async def _write_transfers(self) -> None:
+        work, new = self._work, self.new
         await work.rows(
             _INSERT_TRANSFERS,
             work.bank,
@@ -128,128 +200,82 @@ class Book:
             [row.pending_id for row in new],
             [row.expires_at for row in new],
             [row.reference for row in new],
+            [row.how for row in new],
+            [row.requested_minor for row in new],
+            [row.original_id for row in new],
         )
-        if self._holds_opened:
-            opened = self._holds_opened
-            await work.execute(
+
+    async def _write_holds(self) -> None:
+        if self.opened:
+            opened = self.opened.values()
+            await self._work.execute(
                 _OPEN_HOLDS,
-                work.bank,
+                self._work.bank,
                 [row.id for row in opened],
                 [row.expires_at for row in opened],
             )
-        if self._holds_closed:
-            tag = await work.execute(_CLOSE_HOLDS, self._holds_closed)
-            if tag != f"DELETE {len(self._holds_closed)}":
+        if self.resolved:
+            tag = await self._work.execute(_CLOSE_HOLDS, list(self.resolved))
+            if tag != f"DELETE {len(self.resolved)}":
                 raise AssertionError("a hold resolved here was not open")
-        await self._write_counters()
+
+    async def _write_reversals(self) -> None:
+        given = {
+            original: returned - self.returned_before.get(original, 0)
+            for original, returned in self.returned.items()
+            if returned != self.returned_before.get(original, 0)
+        }
+        if not given:
+            return
+        try:
+            await self._work.execute(
+                _GIVE_BACK,
+                self._work.bank,
+                list(given),
+                [self.known[original].amount_minor for original in given],
+                list(given.values()),
+            )
+        except CheckViolation:
+            # Between house accounts, somebody else gave the first part back meanwhile.
+            raise Refused(Reason.IN_FLIGHT) from None
+
+    async def _write_shortfalls(self) -> None:
+        cases = list(self.shortfalls.values())
+        if not cases:
+            return
+        await self._work.execute(
+            _OPEN_CASES,
+            self._work.bank,
+            self._work.now,
+            [case.transfer_id for case in cases],
+            [case.forced_id for case in cases],
+            [case.account_id for case in cases],
+            [case.amount_minor for case in cases],
+            [case.currency for case in cases],
+            [case.cause.value for case in cases],
+        )
+        for case in cases:
+            self._work.note("ledger.shortfall", str(case.forced_id), reason=case.cause.value)
 
     async def _write_counters(self) -> None:
-        changed = [account for account in self._accounts.values() if any(account.deltas)]
+        accounts = self.accounts.values()
+        changed = [account for account in accounts if any(account.deltas)]
+        turned = [account for account in accounts if account.closed != account.closed_before]
         columns = [[account.deltas[i] for account in changed] for i in range(4)]
-        house = [account.id for account in changed if not account.has_floor]
+        house = [account.id for account in {*changed, *turned} if not account.has_floor]
         if house:
-            await self._work.rows(_LOCK_HOUSE_ACCOUNTS, house)
-        tag = await self._work.execute(_ADD_COUNTERS, [account.id for account in changed], *columns)
-        if tag != f"UPDATE {len(changed)}":
-            raise AssertionError("not every account of the group could be written")
-
-    def _begin(
-        self, posting: Posting, phase: Phase, expires_at: datetime | None
-    ) -> Posted | Declined:
-        row = Row(
-            id=posting.id,
-            phase=phase.value,
-            kind=posting.kind.value,
-            debit_account_id=posting.debit,
-            credit_account_id=posting.credit,
-            amount_minor=posting.money.minor,
-            currency=posting.money.currency.value,
-            pending_id=None,
-            expires_at=expires_at,
-            reference=posting.reference,
-        )
-        if (known := self._known.get(posting.id)) is not None:
-            return self._repeat(row, known)
-        debit = self._accounts.get(posting.debit)
-        credit = self._accounts.get(posting.credit)
-        if debit is None or credit is None:
-            return Declined(reason=Reason.ACCOUNT_NOT_FOUND)
-        reason = decide_move(debit, credit, posting.money)
-        if reason is Reason.INSUFFICIENT_FUNDS:
-            return Declined(
-                reason=reason,
-                facts={"available_minor": debit.available, "currency": debit.currency},
+            for row in await self._work.rows(_LOCK_HOUSE_ACCOUNTS, house):
+                if row["closed"] != self.accounts[row["id"]].closed_before:
+                    raise Refused(Reason.CONFLICT)
+        if changed:
+            ids = [account.id for account in changed]
+            tag = await self._work.execute(_ADD_COUNTERS, ids, *columns)
+            if tag != f"UPDATE {len(changed)}":
+                raise AssertionError("not every account of the group could be written")
+        if turned:
+            await self._work.execute(
+                _TURN, [a.id for a in turned], [a.closed for a in turned], self._work.now
             )
-        if reason is not None:
-            return Declined(reason=reason)
-        amount = posting.money.minor
-        if phase is Phase.HOLD:
-            debit.add(amount, 0, 0, 0)
-            credit.add(0, 0, amount, 0)
-            self._holds_opened.append(row)
-        else:
-            debit.add(0, amount, 0, 0)
-            credit.add(0, 0, 0, amount)
-        return self._keep(row, debit)
-
-    def _resolve(
-        self,
-        transfer_id: TransferId,
-        hold_id: TransferId,
-        phase: Phase,
-        amount_minor: int | None,
-    ) -> Posted | Declined:
-        hold = self._known.get(hold_id)
-        if hold is None or hold.phase != Phase.HOLD.value:
-            return Declined(reason=Reason.HOLD_NOT_FOUND)
-        amount = hold.amount_minor if amount_minor is None else amount_minor
-        row = Row(
-            id=transfer_id,
-            phase=phase.value,
-            kind=hold.kind,
-            debit_account_id=hold.debit_account_id,
-            credit_account_id=hold.credit_account_id,
-            amount_minor=amount,
-            currency=hold.currency,
-            pending_id=hold_id,
-            expires_at=None,
-            reference=hold.reference,
-        )
-        if (known := self._known.get(transfer_id)) is not None:
-            return self._repeat(row, known)
-        reason = decide_resolution(
-            hold, self._resolutions.get(hold_id), phase, amount, self._work.now
-        )
-        if reason is not None:
-            return Declined(reason=reason, facts={"held_minor": hold.amount_minor})
-        debit = self._accounts[hold.debit_account_id]
-        credit = self._accounts[hold.credit_account_id]
-        posted = amount if phase is Phase.CAPTURE else 0
-        debit.add(-hold.amount_minor, posted, 0, 0)
-        credit.add(0, 0, -hold.amount_minor, posted)
-        self._resolutions[hold.id] = row
-        opened_here = len(self._holds_opened)
-        self._holds_opened = [opened for opened in self._holds_opened if opened.id != hold.id]
-        if len(self._holds_opened) == opened_here:
-            self._holds_closed.append(hold.id)
-        return self._keep(row, debit)
-
-    def _keep(self, row: Row, debit: Account) -> Posted:
-        self._new.append(row)
-        self._known[row.id] = row
-        available = Money(debit.available, Currency(debit.currency)) if debit.has_floor else None
-        return Posted(transfer_id=TransferId(row.id), available=available)
-
-    def _repeat(self, row: Row, known: Row) -> Posted | Declined:
-        if not same_content(row, known):
-            return Declined(reason=Reason.TRANSFER_DIFFERS)
-        debit = self._accounts.get(known.debit_account_id)
-        available = (
-            Money(debit.available, Currency(debit.currency))
-            if debit is not None and debit.has_floor
-            else None
-        )
-        return Posted(transfer_id=TransferId(known.id), available=available, repeated=True)
 
 
 async def open_book(
@@ -258,47 +284,65 @@ async def open_book(
     accounts: Sequence[AccountId],
     ids: Sequence[TransferId] = (),
     holds: Sequence[TransferId] = (),
+    originals: Sequence[TransferId] = (),
+    exact: Sequence[AccountId] = (),
 ) -> Book:
     """Lock and load what a group touches.
 
     `accounts`: every account a new posting names. `ids`: ids of new transfers that may have been
-    seen before. `holds`: holds to resolve (their accounts are found and locked with the others).
+    seen before. `holds`: holds and closings to resolve; `originals`: transfers to give back (the
+    accounts of both are found and locked with the others). `exact`: house accounts to be closed
+    or balanced against; with any, all house accounts of the group are locked while deciding.
     Refuses: in_flight when an account stays locked beyond the lock time-out.
     """
     if work.bank is None:
         raise AssertionError("money moves within one bank's books")
     known: dict[UUID, Row] = {}
-    resolutions: dict[UUID, Row] = {}
-    wanted = set(accounts)
+    wanted = {*accounts, *exact}
+    # Locking these rows first makes groups that resolve one hold, or give back one transfer, take
+    # turns even between house accounts, which are not locked while deciding.
     if holds:
-        # Locking the open rows first makes captures of one hold from several groups take turns
-        # even between house accounts, which are not locked while deciding.
         await work.rows(_LOCK_OPEN_HOLDS, sorted(set(holds)))
-    if holds or ids:
-        for record in await work.rows(_KNOWN_TRANSFERS, list(dict.fromkeys([*ids, *holds]))):
-            row = _row_of(record)
+    if originals:
+        await work.rows(_LOCK_REVERSALS, sorted(set(originals)))
+    if holds or originals:
+        for row in await _transfers(work, _TRANSFERS, [*holds, *originals]):
             known[row.id] = row
             wanted.update((AccountId(row.debit_account_id), AccountId(row.credit_account_id)))
-    loaded = await _load_accounts(work, sorted(wanted))
+    loaded = await _load_accounts(work, sorted(wanted), exact=bool(exact))
+    # Read after the locks: whoever was before us has committed by now.
+    if ids:
+        for row in await _transfers(work, _TRANSFERS, ids):
+            known[row.id] = row
+    resolutions: dict[UUID, Row] = {}
     if holds:
-        # Read after the locks: whoever resolved a hold before us has committed by now.
-        for record in await work.rows(_RESOLUTIONS, list(holds)):
-            row = _row_of(record)
+        for row in await _transfers(work, _RESOLUTIONS, holds):
             if row.pending_id is not None:
                 resolutions[row.pending_id] = row
                 known.setdefault(row.id, row)
-    return Book(work, loaded, known, resolutions)
+    returned: dict[UUID, int] = dict.fromkeys(originals, 0)
+    if originals:
+        for record in await work.rows(_RETURNED, list(originals)):
+            returned[record["original_id"]] = record["returned_minor"]
+    return Book(work, loaded, known, resolutions, returned)
 
 
-async def _load_accounts(work: Work, ids: list[AccountId]) -> dict[int, Account]:
-    """Floor accounts locked in id order and read; house accounts read without a lock."""
+async def _load_accounts(work: Work, ids: list[AccountId], *, exact: bool) -> dict[int, Account]:
+    """Floor accounts locked in id order and read; house accounts read, without a lock unless
+    `exact`."""
     locked = await work.rows(_LOCK_FLOOR_ACCOUNTS, ids, work.bank)
-    accounts = {row["id"]: Account(row) for row in locked}
+    accounts = {row["id"]: Account(row, exact=True) for row in locked}
     rest = [account_id for account_id in ids if account_id not in accounts]
     if rest:
-        for row in await work.rows(_READ_HOUSE_ACCOUNTS, rest, work.bank):
-            accounts[row["id"]] = Account(row)
+        sql = _LOCK_AND_READ_HOUSE_ACCOUNTS if exact else _READ_HOUSE_ACCOUNTS
+        for row in await work.rows(sql, rest, work.bank):
+            accounts[row["id"]] = Account(row, exact=exact)
     return accounts
+
+
+async def _transfers(work: Work, sql: str, ids: Sequence[UUID]) -> list[Row]:
+    records = await work.rows(sql, list(dict.fromkeys(ids)))
+    return [Row(**{name: record[name] for name in Row.__struct_fields__}) for record in records]
 
 
 async def due_holds(work: Work, limit: int) -> list[TransferId]:
@@ -307,11 +351,13 @@ async def due_holds(work: Work, limit: int) -> list[TransferId]:
     return [TransferId(row["id"]) for row in rows]
 
 
-def _row_of(record: Any) -> Row:
-    return Row(**{name: record[name] for name in Row.__struct_fields__})
-
-
 _LOCK_OPEN_HOLDS = "select id from open_holds where id = any($1) order by id for update"
+
+_LOCK_REVERSALS = """
+select original_id from reversals where original_id = any($1) order by original_id for update
+"""
+
+_RETURNED = "select original_id, returned_minor from reversals where original_id = any($1)"
 
 _LOCK_FLOOR_ACCOUNTS = """
 select id, currency, has_floor, closed_at is not null as closed,
@@ -326,21 +372,27 @@ select id, currency, has_floor, closed_at is not null as closed,
 from accounts where id = any($1) and not has_floor and bank = $2
 """
 
-_TRANSFER_FIELDS = """id, phase, kind, debit_account_id, credit_account_id, amount_minor, currency,
-       pending_id, expires_at, reference"""
+_LOCK_AND_READ_HOUSE_ACCOUNTS = _READ_HOUSE_ACCOUNTS + "order by id for no key update"
 
-_KNOWN_TRANSFERS = f"select {_TRANSFER_FIELDS} from transfers where id = any($1)"  # noqa: S608
+_TRANSFER_FIELDS = """
+select id, phase, kind, debit_account_id, credit_account_id, amount_minor, currency, pending_id,
+       expires_at, reference, how, requested_minor, original_id, expires_at - at as lasts
+from transfers
+"""
 
-_RESOLUTIONS = f"select {_TRANSFER_FIELDS} from transfers where pending_id = any($1)"  # noqa: S608
+_TRANSFERS = _TRANSFER_FIELDS + "where id = any($1)"
+
+_RESOLUTIONS = _TRANSFER_FIELDS + "where pending_id = any($1)"
 
 _DUE_HOLDS = "select id from open_holds where expires_at <= $1 order by expires_at, id limit $2"
 
 _INSERT_TRANSFERS = """
 insert into transfers (bank, at, id, phase, kind, debit_account_id, credit_account_id,
-                       amount_minor, currency, pending_id, expires_at, reference)
+                       amount_minor, currency, pending_id, expires_at, reference, how,
+                       requested_minor, original_id)
 select $1, $2, * from unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
                              $8::bigint[], $9::text[], $10::uuid[], $11::timestamptz[],
-                             $12::uuid[])
+                             $12::uuid[], $13::text[], $14::bigint[], $15::uuid[])
 """
 
 _OPEN_HOLDS = """
@@ -350,9 +402,24 @@ select $1, * from unnest($2::uuid[], $3::timestamptz[])
 
 _CLOSE_HOLDS = "delete from open_holds where id = any($1)"
 
+_GIVE_BACK = """
+insert into reversals as r (bank, original_id, original_minor, returned_minor)
+select $1, * from unnest($2::uuid[], $3::bigint[], $4::bigint[])
+on conflict (original_id) do update set returned_minor = r.returned_minor + excluded.returned_minor
+"""
+
+_OPEN_CASES = """
+insert into shortfalls (bank, at, transfer_id, forced_id, account_id, amount_minor, currency, cause)
+select $1, $2, * from unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::text[],
+                             $8::text[])
+"""
+
 # Floor accounts are already ours; house accounts are locked here, in id order, by a statement of
 # its own: joined into the next one it made plans that compare every account with every other.
-_LOCK_HOUSE_ACCOUNTS = "select id from accounts where id = any($1) order by id for no key update"
+_LOCK_HOUSE_ACCOUNTS = """
+select id, closed_at is not null as closed from accounts
+where id = any($1) order by id for no key update
+"""
 
 _ADD_COUNTERS = """
 update accounts a
@@ -363,4 +430,10 @@ set debits_pending = a.debits_pending + d.debits_pending,
 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
          as d (id, debits_pending, debits_posted, credits_pending, credits_posted)
 where a.id = d.id
+"""
+
+_TURN = """
+update accounts a set closed_at = case when t.closed then $3::timestamptz end
+from unnest($1::bigint[], $2::boolean[]) as t (id, closed)
+where a.id = t.id
 """

@@ -123,7 +123,8 @@ CHECKS: Final = (
         name="every hold is resolved at most once, within its amount, between its accounts",
         sql="""
         select format('hold %s', h.id) as difference
-        from transfers r left join transfers h on h.id = r.pending_id and h.phase = 'hold'
+        from transfers r
+        left join transfers h on h.id = r.pending_id and h.phase in ('hold', 'close')
         where r.pending_id is not null
         group by r.pending_id, h.id, h.amount_minor, h.debit_account_id, h.credit_account_id
         having h.id is null or count(*) > 1 or max(r.amount_minor) > h.amount_minor
@@ -135,7 +136,7 @@ CHECKS: Final = (
         name="the list of open holds is exactly the holds not resolved",
         sql="""
         select format('hold %s', coalesce(h.id, o.id)) as difference
-        from (select id from transfers t where phase = 'hold'
+        from (select id from transfers t where phase in ('hold', 'close')
               and not exists (select 1 from transfers r where r.pending_id = t.id)) h
         full join open_holds o on o.id = h.id
         where h.id is null or o.id is null
@@ -147,6 +148,66 @@ CHECKS: Final = (
         select format('hold %s expired at %s', id, expires_at) as difference
         from open_holds
         where expires_at < (select now from moment) - interval '5 minutes'
+        """,
+    ),
+    Check(
+        name="an account is closed exactly while a closing of it stands",
+        sql="""
+        select format('account %s', coalesce(a.id, c.id)) as difference
+        from (select id from accounts where closed_at is not null) a
+        full join (select t.debit_account_id as id, count(*) as times
+                   from open_holds o join transfers t on t.id = o.id and t.phase = 'close'
+                   group by t.debit_account_id) c on c.id = a.id
+        where a.id is null or c.id is null or c.times > 1
+        """,
+    ),
+    Check(
+        name="what was given back is counted, goes to whoever paid, and never passes the original",
+        sql="""
+        select format('transfer %s: counted %s, given back %s of %s',
+                      coalesce(r.original_id, given.original_id), r.returned_minor, given.minor,
+                      o.amount_minor) as difference
+        from reversals r
+        full join (select t.original_id, sum(coalesce(t.requested_minor, t.amount_minor)) as minor,
+                          array_agg(distinct t.credit_account_id) as receivers
+                   from transfers t where t.how in ('reversal', 'forced_reversal')
+                   group by t.original_id) given on given.original_id = r.original_id
+        left join transfers o on o.id = coalesce(r.original_id, given.original_id)
+        where r.returned_minor is distinct from given.minor
+           or r.original_minor is distinct from o.amount_minor
+           or coalesce(given.minor > o.amount_minor, true)
+           or o.phase not in ('posted', 'capture') or o.bank <> r.bank
+           or given.receivers <> array[o.debit_account_id]
+        """,
+    ),
+    Check(
+        name="a forced transfer moved what was asked, its shortfall named in a case",
+        sql="""
+        select format('transfer %s: asked %s, moved %s, shortfall %s', f.id, f.requested_minor,
+                      f.amount_minor + coalesce(e.amount_minor, 0), s.amount_minor) as difference
+        from transfers f
+        left join transfers e on e.original_id = f.id and e.how = 'excess'
+        left join transfers s on s.original_id = f.id and s.how = 'shortfall'
+        left join shortfalls c on c.transfer_id = s.id
+        left join accounts stands
+            on stands.id = case c.account_id when f.credit_account_id then s.credit_account_id
+                                             else s.debit_account_id end
+        where f.how in ('forced', 'late', 'forced_reversal')
+          and (f.requested_minor
+                   <> f.amount_minor + coalesce(e.amount_minor, 0) + coalesce(s.amount_minor, 0)
+               or (s.id is not null
+                   and (c.forced_id is distinct from f.id or c.amount_minor <> s.amount_minor
+                        or c.currency <> s.currency or stands.has_floor)))
+        """,
+    ),
+    Check(
+        name="every case of a shortfall is one transfer of its amount",
+        sql="""
+        select format('case of %s', c.forced_id) as difference
+        from shortfalls c
+        left join transfers s on s.id = c.transfer_id and s.how = 'shortfall'
+                              and s.original_id = c.forced_id
+        where s.id is null
         """,
     ),
 )

@@ -57,7 +57,8 @@ async def entries(
     work: Work, account_id: AccountId, *, before_seq: int | None = None, limit: int = 50
 ) -> list[Entry]:
     """The account's entries older than `before_seq`, newest first: posted and captured money, and
-    holds still open. Resolved holds show as their capture, or not at all."""
+    holds still open. Resolved holds show as their capture, or not at all; a forced post that the
+    account paid nothing of does not show."""
     return await work.structs(Entry, _ENTRIES, account_id, before_seq or 2**63 - 1, limit)
 
 
@@ -71,14 +72,15 @@ _ENTRIES = """
 with sides as (
     (select seq, id, kind, phase, -amount_minor as amount_minor, currency, at, reference
      from transfers t
-     where debit_account_id = $1 and seq < $2
+     where debit_account_id = $1 and seq < $2 and amount_minor > 0
        and (phase in ('posted', 'capture')
             or (phase = 'hold' and exists (select 1 from open_holds o where o.id = t.id)))
      order by seq desc limit $3)
     union all
     (select seq, id, kind, phase, amount_minor, currency, at, reference
      from transfers
-     where credit_account_id = $1 and seq < $2 and phase in ('posted', 'capture')
+     where credit_account_id = $1 and seq < $2 and amount_minor > 0
+       and phase in ('posted', 'capture')
      order by seq desc limit $3)
 )
 select seq, id as transfer_id, kind, phase, amount_minor, currency, at, reference

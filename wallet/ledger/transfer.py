@@ -1,20 +1,18 @@
-"""Transfers, accounts and the rules between them: pure, and in a fixed order of reasons.
+"""The nouns of the books: transfers, accounts, what is asked and what is answered.
 
-Promise: nothing here reads or writes; what may move is decided on loaded rows alone. The model
-and its words are TigerBeetle's (two-phase transfers), kept in four counters an account.
-Who calls: book.
+Promise: the model and its words are TigerBeetle's (two-phase transfers), kept in four counters an
+account. Nothing here decides, reads or writes. Who calls: everything in this package.
 """
 
 import enum
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
 
-from wallet.identifiers import AccountId, TransferId
-from wallet.money import LARGEST_MINOR, Money
-from wallet.outcomes import Reason
+from wallet.identifiers import AccountId, TransferId, derived_id
+from wallet.money import Money
 
 
 class TransferKind(enum.StrEnum):
@@ -34,6 +32,8 @@ class TransferKind(enum.StrEnum):
     EXCHANGE = "exchange"
     EXCHANGE_SPREAD = "exchange_spread"
     EXCHANGE_ROUNDING = "exchange_rounding"
+    REVERSAL = "reversal"
+    CLOSING = "closing"
 
 
 class Phase(enum.StrEnum):
@@ -42,10 +42,47 @@ class Phase(enum.StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     EXPIRY = "expiry"
+    CLOSE = "close"
+    """A hold of nothing that closes its debit account while it stands."""
+    TOMBSTONE = "tombstone"
+    """Stands in the place of a transfer that was taken back before it came; moves nothing."""
+
+
+class Balancing(enum.StrEnum):
+    """Which side's balance caps the amount: the debit side's, the credit side's, or both."""
+
+    DEBIT = "balancing_debit"
+    CREDIT = "balancing_credit"
+    BOTH = "balancing_both"
+
+
+class How(enum.StrEnum):
+    """What sets a row apart from a plain transfer. None of these: exactly what was asked."""
+
+    BALANCING_DEBIT = "balancing_debit"
+    BALANCING_CREDIT = "balancing_credit"
+    BALANCING_BOTH = "balancing_both"
+    FORCED = "forced"
+    """Posted always; what the debit account could not pay is a `shortfall` row beside it."""
+    LATE = "late"
+    """Forced, for the hold `original_id` that was no longer open."""
+    EXCESS = "excess"
+    """What the wallet paid of a forced capture above its hold; `original_id` is the capture."""
+    SHORTFALL = "shortfall"
+    """What suspense stands in for; `original_id` is the forced transfer."""
+    REVERSAL = "reversal"
+    """Gives back, in part or whole, the transfer `original_id`."""
+    FORCED_REVERSAL = "forced_reversal"
+
+
+REVERSALS: Final = frozenset({How.REVERSAL.value, How.FORCED_REVERSAL.value})
 
 
 class Posting(Struct, frozen=True, kw_only=True):
-    """What a caller wants moved. `money` is positive; `id` is the caller's, so repeats meet."""
+    """What a caller wants moved. `money` is positive; `id` is the caller's, so repeats meet.
+
+    `balancing`: at most `money`, capped by what is there (docs/accounting.md).
+    """
 
     id: TransferId
     debit: AccountId
@@ -53,36 +90,65 @@ class Posting(Struct, frozen=True, kw_only=True):
     money: Money
     kind: TransferKind
     reference: UUID | None = None
+    balancing: Balancing | None = None
+
+
+class Reversal(Struct, frozen=True, kw_only=True):
+    """A wish to give `original_id` back to whoever it was taken from.
+
+    `money`: how much; None is the whole original. `paid_by`: a house account that pays in place
+    of the one the original went to. `reference` is the original's unless given.
+    """
+
+    id: TransferId
+    original_id: TransferId
+    money: Money | None = None
+    kind: TransferKind = TransferKind.REVERSAL
+    paid_by: AccountId | None = None
+    reference: UUID | None = None
 
 
 class Posted(Struct, frozen=True, kw_only=True):
-    """It is (or already was) in the book. `available`: what the debit wallet can still spend."""
+    """It is (or already was) in the book. `available`: what the debit wallet can still spend.
+
+    `amount_minor`: what was posted, held or released between the accounts asked for.
+    `shortfall_minor`: what a forced transfer left to suspense.
+    """
 
     transfer_id: TransferId
     available: Money | None
+    amount_minor: int
+    shortfall_minor: int = 0
     repeated: bool = False
 
 
 class Account:
-    """A loaded account: the four counters as they stand within this group."""
+    """A loaded account: the four counters as they stand within this group.
+
+    `exact`: locked, so nobody else moves it; a house account usually is not.
+    """
 
     __slots__ = (
         "closed",
+        "closed_before",
         "credits_pending",
         "credits_posted",
         "currency",
         "debits_pending",
         "debits_posted",
         "deltas",
+        "exact",
         "has_floor",
         "id",
     )
 
-    def __init__(self, row: Any) -> None:
+    def __init__(self, row: Any, *, exact: bool) -> None:
+        self.exact = exact
         self.id: int = row["id"]
         self.currency: str = row["currency"]
         self.has_floor: bool = row["has_floor"]
         self.closed: bool = row["closed"]
+        self.closed_before = self.closed
         self.debits_pending: int = row["debits_pending"]
         self.debits_posted: int = row["debits_posted"]
         self.credits_posted: int = row["credits_posted"]
@@ -108,7 +174,7 @@ class Account:
 
 
 class Row(Struct):
-    """A transfer as stored or about to be."""
+    """A transfer as stored or about to be. `lasts`: of a hold, from posting to expiry."""
 
     id: UUID
     phase: str
@@ -117,64 +183,34 @@ class Row(Struct):
     credit_account_id: int
     amount_minor: int
     currency: str
-    pending_id: UUID | None
-    expires_at: datetime | None
-    reference: UUID | None
+    pending_id: UUID | None = None
+    expires_at: datetime | None = None
+    reference: UUID | None = None
+    how: str | None = None
+    requested_minor: int | None = None
+    original_id: UUID | None = None
+    lasts: timedelta | None = None
+
+    @property
+    def asked_minor(self) -> int:
+        """What was asked for, where that is not what was moved."""
+        return self.amount_minor if self.requested_minor is None else self.requested_minor
 
 
-def decide_move(debit: Account, credit: Account, money: Money) -> Reason | None:
-    """Why `money` may not go from `debit` to `credit`; None when it may. Order is fixed."""
-    if money.minor <= 0 or money.minor > LARGEST_MINOR:
-        return Reason.AMOUNT_INVALID
-    if debit.id == credit.id:
-        return Reason.ACCOUNT_NOT_FOUND
-    if debit.currency != money.currency.value or credit.currency != money.currency.value:
-        return Reason.CURRENCY_UNSUPPORTED
-    if debit.closed or credit.closed:
-        return Reason.ACCOUNT_CLOSED
-    if debit.has_floor and debit.available < money.minor:
-        return Reason.INSUFFICIENT_FUNDS
-    most = max(
-        debit.debits_posted + debit.debits_pending, credit.credits_posted + credit.credits_pending
-    )
-    if most > LARGEST_MINOR - money.minor:
-        return Reason.AMOUNT_INVALID
-    return None
+def forced_ids(transfer_id: TransferId) -> list[TransferId]:
+    """The ids a forced transfer may use: its own, its excess's and its shortfall's. Give them to
+    `open_book` as `ids`, and a repeat is told what was told before."""
+    return [transfer_id, excess_id(transfer_id), shortfall_id(transfer_id)]
 
 
-def decide_resolution(
-    hold: Row, resolved_by: Row | None, phase: Phase, amount: int, now: datetime
-) -> Reason | None:
-    """Why a hold may not be resolved this way now; None when it may. Order is fixed."""
-    if resolved_by is not None:
-        return _ALREADY[resolved_by.phase]
-    expired = hold.expires_at is not None and now >= hold.expires_at
-    if phase is Phase.EXPIRY:
-        return None if expired else Reason.HOLD_NOT_YET_EXPIRED
-    if expired:
-        return Reason.HOLD_EXPIRED
-    if amount <= 0:
-        return Reason.AMOUNT_INVALID
-    return Reason.EXCEEDS_HOLD if amount > hold.amount_minor else None
+def expiry_id(hold_id: UUID) -> TransferId:
+    """The id of a hold's expiry, whoever enters it: who comes second repeats the first."""
+    return TransferId(derived_id(hold_id, "expiry"))
 
 
-def same_content(one: Row, other: Row) -> bool:
-    """Whether two transfers of one id ask for the same thing (a hold's expiry is not compared:
-    a repeat computes it from its own now)."""
-    return (
-        one.phase == other.phase
-        and one.kind == other.kind
-        and one.debit_account_id == other.debit_account_id
-        and one.credit_account_id == other.credit_account_id
-        and one.amount_minor == other.amount_minor
-        and one.currency == other.currency
-        and one.pending_id == other.pending_id
-        and one.reference == other.reference
-    )
+def excess_id(transfer_id: UUID) -> TransferId:
+    return TransferId(derived_id(transfer_id, "excess"))
 
 
-_ALREADY: Final = {
-    Phase.CAPTURE.value: Reason.HOLD_ALREADY_CAPTURED,
-    Phase.VOID.value: Reason.HOLD_ALREADY_VOIDED,
-    Phase.EXPIRY.value: Reason.HOLD_EXPIRED,
-}
+def shortfall_id(transfer_id: UUID) -> TransferId:
+    return TransferId(derived_id(transfer_id, "shortfall"))

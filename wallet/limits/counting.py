@@ -92,9 +92,9 @@ class Limits:
         self._tiers = tiers
 
     def move(
-        self, book: Book, want: Want, posting: Posting, expires_at: datetime | None = None
+        self, book: Book, want: Want, posting: Posting, lasts: timedelta | None = None
     ) -> Posted | Declined:
-        """Post (or hold until `expires_at`) what the limits allow, and count it: once, however
+        """Post (or hold while it `lasts`) what the limits allow, and count it: once, however
         often the same transfer is asked for.
 
         Declines: limit_exceeded, as `check`; as `Book.post`.
@@ -103,10 +103,10 @@ class Limits:
             declined = self.check(want)
             if declined is not None:
                 return declined
-        if expires_at is None:
+        if lasts is None:
             posted = book.post(posting)
         else:
-            posted = book.hold(posting, expires_at)
+            posted = book.hold(posting, lasts)
         if isinstance(posted, Posted) and not posted.repeated:
             self.count(want)
         return posted

@@ -7,10 +7,10 @@ counted, in the same transaction. Who calls: runtime's worker.
 
 from typing import Final
 
-from wallet.identifiers import BankId, HolderId, TransferId, derived_id
+from wallet.identifiers import BankId, HolderId, TransferId
 from wallet.ledger import book as books
 from wallet.ledger.book import Posted
-from wallet.ledger.transfer import TransferKind
+from wallet.ledger.transfer import TransferKind, expiry_id
 from wallet.limits.counting import Want, open_limits
 from wallet.money import Currency, Money
 from wallet.work import WORKER, Work, Works
@@ -29,7 +29,7 @@ async def release_due(works: Works, bank: BankId) -> int:
         counted = await _counted(work, due)
         limits = await open_limits(work, list(counted.values()))
         for hold in due:
-            expired = book.expire(TransferId(derived_id(hold, "expiry")), hold)
+            expired = book.expire(expiry_id(hold), hold)
             if isinstance(expired, Posted) and not expired.repeated and hold in counted:
                 limits.release(counted[hold])
         await limits.write()

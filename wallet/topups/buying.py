@@ -150,7 +150,7 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
             return _repeat_refusal(order.plan)
         credit = floats[order.price.currency, order.plan.operator]
         posting = _posting(order, wallet, credit)
-        posted = limits.move(book, order.want, posting, work.now + HOLD_FOR)
+        posted = limits.move(book, order.want, posting, HOLD_FOR)
         if isinstance(posted, Declined):
             return posted
         recent.add(order.line)

@@ -8,6 +8,7 @@ Who calls: delivering, through the teller's lanes.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +21,7 @@ from wallet.events import (
     TopupUnknown,
 )
 from wallet.identifiers import AccountId, HolderId, TopupId, TransferId, derived_id
-from wallet.ledger.book import Book, Posted, Posting, TransferKind, open_book
+from wallet.ledger.book import Book, Posted, Posting, Reversal, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account, wallets_of
 from wallet.limits import Limits, Want, open_limits
 from wallet.money import Currency
@@ -91,7 +92,8 @@ async def enter(work: Work, heard: Sequence[Heard]) -> list[Done]:
     known = [one for one in heard if one.topup_id in rows]
     moving = {one.topup_id for one in known if _decide(work, rows[one.topup_id], one).move}
     accounts = await _accounts_of(work, [rows[topup_id] for topup_id in sorted(moving)])
-    book = await _open_book(work, accounts)
+    captured = [rows[topup_id].resolved_by for topup_id in moving]
+    book = await _open_book(work, accounts, captured)
     limits = await open_limits(work, [_counted(rows[topup_id]) for topup_id in moving])
     # Read under the wallets' locks, where a refund is paid too.
     refunded = await _refunded(work, [rows[topup_id] for topup_id in sorted(moving)], accounts)
@@ -162,8 +164,7 @@ class _Moves(Struct, frozen=True):
                     return msgspec.structs.replace(row, resolved_by=released.transfer_id)
                 return self._let_expire(row, released)
             case Move.RETURN:
-                to = self.accounts.suspense if self.refunded else self.accounts.wallet
-                returned = _must(self.book.post(_return_of(row, self.accounts, to)))
+                returned = _must(_return(self.book, row, self.accounts, self.refunded))
                 return msgspec.structs.replace(row, amended_by=returned.transfer_id)
             case Move.RECOVER:
                 return self._recover(row)
@@ -210,14 +211,27 @@ async def _refunded(
     return {captures.get(row["reference"], TopupId(row["reference"])) for row in found}
 
 
-def _return_of(row: Topup, accounts: _Accounts, to: AccountId) -> Posting:
-    return Posting(
-        id=_id(row, "return"),
-        debit=accounts.operator_float,
-        credit=to,
-        money=row.money,
-        kind=TransferKind.TOPUP_RETURN,
-        reference=row.id,
+def _return(book: Book, row: Topup, accounts: _Accounts, refunded: bool) -> Posted | Declined:
+    """The operator's money back to the holder, counted against the capture; to suspense when a
+    dispute has refunded it."""
+    if row.resolved_by is not None and not refunded:
+        return book.reverse(
+            Reversal(
+                id=_id(row, "return"),
+                original_id=TransferId(row.resolved_by),
+                kind=TransferKind.TOPUP_RETURN,
+                reference=row.id,
+            )
+        )
+    return book.post(
+        Posting(
+            id=_id(row, "return"),
+            debit=accounts.operator_float,
+            credit=accounts.suspense if refunded else accounts.wallet,
+            money=row.money,
+            kind=TransferKind.TOPUP_RETURN,
+            reference=row.id,
+        )
     )
 
 
@@ -304,11 +318,14 @@ async def _accounts_of(work: Work, rows: Sequence[Topup]) -> dict[TopupId, _Acco
     }
 
 
-async def _open_book(work: Work, accounts: dict[TopupId, _Accounts]) -> Book:
+async def _open_book(
+    work: Work, accounts: dict[TopupId, _Accounts], captured: Iterable[UUID | None]
+) -> Book:
     return await open_book(
         work,
         accounts=[a for one in accounts.values() for a in msgspec.structs.astuple(one)],
         holds=[TransferId(topup_id) for topup_id in accounts],
+        originals=[TransferId(one) for one in captured if one is not None],
     )
 
 

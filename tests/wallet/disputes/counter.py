@@ -78,8 +78,7 @@ class Counter:
             float_ = await self._float(work)
             posting = self._posting(riel, self.holder.khr, float_, TransferKind.TOPUP)
             book = await open_book(work, accounts=[posting.debit, posting.credit])
-            expires_at = work.now + timedelta(hours=72)
-            assert isinstance(book.hold(posting, expires_at), Posted)
+            assert isinstance(book.hold(posting, timedelta(hours=72)), Posted)
             await book.write()
             return posting.id
 

@@ -43,3 +43,21 @@ async def new_account(
 async def assert_books_right(works: Works) -> None:
     for finding in await prove(works, CHECKS):
         assert finding.right, f"{finding.check}: {finding.difference}"
+
+
+async def fingerprint(works: Works) -> str:
+    """Every byte of what a transaction may leave behind; equal when nothing was left."""
+
+    async def read(work: Work) -> str:
+        return str(await work.value(_FINGERPRINT))
+
+    return await works.read(SYSTEM, None, read)
+
+
+_LEFT_BEHIND = ("accounts", "transfers", "open_holds", "reversals", "shortfalls", "audit", "events")
+_FINGERPRINT = "select concat_ws('|', {})".format(
+    ", ".join(
+        f"(select md5(string_agg(t::text, '\n' order by t::text)) from {table} t)"
+        for table in _LEFT_BEHIND
+    )
+)

@@ -64,7 +64,7 @@ async def act_in(work: Work, acts: Sequence[Act]) -> list[Answer]:
     )
     limits = await open_limits(work, [act.want() for act in acts])
     answers = [
-        limits.move(book, act.want(), posting, work.now + act.hold_for if act.hold_for else None)
+        limits.move(book, act.want(), posting, act.hold_for)
         for act, posting in zip(acts, postings, strict=True)
     ]
     await limits.write()

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0010_limits_fees_exchange"
-down_revision = "0008_disputes"
+down_revision = "0009_ledger_model"
 
 
 def upgrade() -> None:
