@@ -80,9 +80,7 @@ async def live(
         proxy = Proxy(urlsplit(database_url).port or 0, random.Random(seed))
         await proxy.__aenter__()
         opened.append(proxy)
-        parts = urlsplit(database_url)
-        netloc = parts.netloc.replace(f":{parts.port}", f":{proxy.port}")
-        broken = await Database.connect(urlunsplit(parts._replace(netloc=netloc)), largest=10)
+        broken = await Database.connect(_through(proxy, database_url), largest=10)
         opened.append(broken)
         day = await _furnished(
             seed, clock, works, desk,
@@ -114,6 +112,12 @@ async def live(
             await thing.close()
         else:
             await thing.__aexit__(None, None, None)
+
+
+def _through(proxy: Proxy, url: str) -> str:
+    parts = urlsplit(url)
+    netloc = parts.netloc.replace(f":{parts.port}", f":{proxy.port}")
+    return urlunsplit(parts._replace(netloc=netloc))
 
 
 async def _furnished(
