@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from simulators.phone_keys import DeviceKey, canonical_of, unbase64url
 from tests.world import WorldHolder
-from wallet.access import challenges, devices, intents, otp
+from wallet.access import challenges, devices, otp, reading
 from wallet.access.challenges import Gate
 from wallet.access.intents import (
     Asked,
@@ -207,7 +207,7 @@ class Pocket:
         subject = await self.works.read(
             self.actor,
             self.bank,
-            lambda work: intents.subject_of(work, intent_id, self.device_id, "en"),
+            lambda work: reading.subject_of(work, intent_id, self.device_id, "en"),
         )
         await challenges.ask(self.works, self.vault, self.throttle, self.actor, subject)
 

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from wallet.identifiers import HolderId
+from wallet.writes import Write
 
 Rows = Callable[..., Awaitable[list[Any]]]
 
@@ -26,11 +27,9 @@ class Note(Struct, frozen=True, kw_only=True):
     case_number: str | None
 
 
-async def write(rows: Rows, notes: Sequence[Note], now: datetime) -> None:
-    """Add all notes of a Work with one statement."""
-    await rows(
-        _INSERT,
-        now,
+def written(notes: Sequence[Note], now: datetime) -> Write:
+    """All notes of a Work, to be added."""
+    columns = (
         [note.actor_kind for note in notes],
         [note.actor_id for note in notes],
         [note.bank for note in notes],
@@ -40,6 +39,7 @@ async def write(rows: Rows, notes: Sequence[Note], now: datetime) -> None:
         [note.reason for note in notes],
         [note.case_number for note in notes],
     )
+    return Write(table="audit", sql=_INSERT, arguments=(now, *columns))
 
 
 async def of_holder(rows: Rows, holder_id: HolderId, limit: int) -> list[Any]:

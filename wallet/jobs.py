@@ -17,10 +17,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from wallet.database import Database, decode
 from wallet.identifiers import new_id
+from wallet.writes import Write
 
 Rows = Callable[..., Awaitable[list[Any]]]
 
@@ -54,17 +56,16 @@ class Again(Exception):
         self.pause_s = pause_s
 
 
-async def write(rows: Rows, wanted: Sequence[Wanted], now: datetime) -> None:
-    """Add a Work's jobs with one statement; a dedupe key already waiting keeps the first."""
-    await rows(
-        _INSERT,
-        now,
+def written(wanted: Sequence[Wanted], now: datetime) -> Write:
+    """A Work's jobs, to be added; a dedupe key already waiting keeps the first."""
+    columns = (
         [new_id() for _ in wanted],
         [job.name for job in wanted],
-        [job.payload for job in wanted],
+        [msgspec.json.encode(job.payload).decode() for job in wanted],
         [job.run_at for job in wanted],
         [job.dedupe for job in wanted],
     )
+    return Write(table="jobs", sql=_INSERT, arguments=(now, *columns))
 
 
 async def lease(database: Database, names: Sequence[str], most: int, now: datetime) -> list[Job]:
@@ -103,7 +104,9 @@ def pause_after(attempts: int) -> float:
 
 _INSERT = """
 insert into jobs (at, id, name, payload, run_at, dedupe)
-select $1, * from unnest($2::uuid[], $3::text[], $4::jsonb[], $5::timestamptz[], $6::text[])
+select $1, j.id, j.name, j.payload::jsonb, j.run_at, j.dedupe
+from unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+     as j (id, name, payload, run_at, dedupe)
 on conflict (dedupe) do nothing
 """
 

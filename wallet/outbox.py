@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from wallet.events import Event
 from wallet.identifiers import BankId, HolderId
+from wallet.writes import Write
 
 Rows = Callable[..., Awaitable[list[Any]]]
 
@@ -37,16 +38,14 @@ class Published(Struct, frozen=True, kw_only=True):
         return event
 
 
-async def write(rows: Rows, bank: BankId | None, events: Sequence[Event], now: datetime) -> None:
-    """Add a Work's events with one statement."""
-    await rows(
-        _INSERT,
-        bank or "*",
-        now,
+def written(bank: BankId | None, events: Sequence[Event], now: datetime) -> Write:
+    """A Work's events, to be added."""
+    columns = (
         [event.holder_id for event in events],
         [event.__struct_config__.tag for event in events],
-        [msgspec.to_builtins(event) for event in events],
+        [msgspec.json.encode(event).decode() for event in events],
     )
+    return Write(table="events", sql=_INSERT, arguments=(bank or "*", now, *columns))
 
 
 async def next_batch(rows: Rows, consumer: str, limit: int) -> list[Published]:
@@ -82,7 +81,8 @@ async def of_holder(rows: Rows, holder_id: HolderId, limit: int) -> list[Any]:
 
 _INSERT = """
 insert into events (bank, at, holder_id, kind, body)
-select $1, $2, * from unnest($3::uuid[], $4::text[], $5::jsonb[])
+select $1, $2, e.holder_id, e.kind, e.body::jsonb
+from unnest($3::uuid[], $4::text[], $5::text[]) as e (holder_id, kind, body)
 """
 
 _ENSURE_POSITION = """

@@ -32,16 +32,19 @@ from wallet.database import (
     CONNECTION_LOST,
     SERIALIZATION_FAILURES,
     SERVER_EXHAUSTED,
+    CheckViolation,
     Connection,
     Database,
     LockTimeout,
     Record,
+    UniqueViolation,
     decode,
     decode_all,
 )
 from wallet.events import Event
 from wallet.identifiers import AgencyId, BankId, DeviceId, HolderId
 from wallet.outcomes import Outcome, Reason, Refused
+from wallet.writes import Write, composed, missed
 
 T = TypeVar("T")
 
@@ -107,34 +110,72 @@ class Work:
         self._events: list[Event] = []
         self._notes: list[audit.Note] = []
         self._jobs: list[jobs.Wanted] = []
+        self._writes: list[Write] = []
 
     async def rows(self, sql: str, *arguments: Any) -> list[Record]:
+        if self._writes:
+            await self._send()
         found: list[Record] = await self._raw.fetch(sql, *arguments)
         return found
 
     async def row(self, sql: str, *arguments: Any) -> Record | None:
+        if self._writes:
+            await self._send()
         found: Record | None = await self._raw.fetchrow(sql, *arguments)
         return found
 
     async def value(self, sql: str, *arguments: Any) -> Any:
+        if self._writes:
+            await self._send()
         return await self._raw.fetchval(sql, *arguments)
 
     async def execute(self, sql: str, *arguments: Any) -> str:
         """Run a statement; answers the command tag, such as `UPDATE 3`."""
+        if self._writes:
+            await self._send()
         tag: str = await self._raw.execute(sql, *arguments)
         return tag
 
     async def structs(self, into: type[T], sql: str, *arguments: Any) -> list[T]:
-        return decode_all(into, await self._raw.fetch(sql, *arguments))
+        return decode_all(into, await self.rows(sql, *arguments))
 
     async def struct(self, into: type[T], sql: str, *arguments: Any) -> T | None:
-        record = await self._raw.fetchrow(sql, *arguments)
+        record = await self.row(sql, *arguments)
         return None if record is None else decode(into, record)
 
     async def copy(self, table: str, columns: list[str], records: list[tuple[Any, ...]]) -> None:
         """COPY rows in. Only for tables without a wall: PostgreSQL has no COPY under row security,
         where one `insert ... select from unnest(...)` does the same."""
+        if self._writes:
+            await self._send()
         await self._raw.copy_records_to_table(table, columns=columns, records=records)
+
+    def store(
+        self,
+        table: str,
+        sql: str,
+        *arguments: Any,
+        first: tuple[tuple[str, str], ...] = (),
+        rows: int | None = None,
+        short: Exception | None = None,
+        clash: Exception | None = None,
+    ) -> None:
+        """Have a write done with the next ones, before anything is read and before the commit.
+
+        What it must touch and what is raised otherwise: `writes.Write`. An error of it comes out of
+        whatever is asked next, at the latest of the commit, and nothing of the Work stays then.
+        """
+        self._writes.append(
+            Write(
+                table=table,
+                sql=sql,
+                arguments=arguments,
+                first=first,
+                rows=rows,
+                short=short,
+                clash=clash,
+            )
+        )
 
     def emit(self, event: Event) -> None:
         """Publish a fact with this transaction."""
@@ -179,13 +220,29 @@ class Work:
         )
 
     async def flush(self) -> None:
-        """Write what the act left behind, one statement a table."""
+        """Write what the act stored and left behind: one statement for all of it."""
         if self._events:
-            await outbox.write(self.rows, self.bank, self._events, self.now)
+            self._writes.append(outbox.written(self.bank, self._events, self.now))
         if self._notes:
-            await audit.write(self.rows, self._notes, self.now)
+            self._writes.append(audit.written(self._notes, self.now))
         if self._jobs:
-            await jobs.write(self.rows, self._jobs, self.now)
+            self._writes.append(jobs.written(self._jobs, self.now))
+        if self._writes:
+            await self._send()
+
+    async def _send(self) -> None:
+        sending, self._writes = self._writes, []
+        statement, arguments = composed(sending)
+        try:
+            touched = await self._raw.fetchrow(statement, *arguments)
+        except (UniqueViolation, CheckViolation) as violation:
+            for write in sending:
+                if write.clash is not None and write.table == violation.table_name:
+                    raise write.clash from None
+            raise
+        short = missed(sending, touched)
+        if short is not None:
+            raise short
 
 
 class _CommitUnknownError(Exception):

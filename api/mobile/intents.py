@@ -21,7 +21,7 @@ from api.problems import FieldsRefused, answered
 from api.resources import Resources
 from api.security import HolderCaller
 from api.wire import Body, named_field
-from wallet.access import challenges, intents, otp
+from wallet.access import challenges, otp, reading
 from wallet.access.challenges import CODE_DIGITS, Gate
 from wallet.access.intents import Asked, Authorising
 from wallet.access.signing import unbase64url
@@ -199,7 +199,7 @@ async def _kind_of(intent_id: IntentId, caller: HolderCaller, resources: Resourc
     return await resources.works.read(
         caller.actor,
         caller.bank,
-        lambda work: intents.kind_of(work, intent_id, caller.holder_id),
+        lambda work: reading.kind_of(work, intent_id, caller.holder_id),
     )
 
 
@@ -208,7 +208,7 @@ async def show_intent(
     intent_id: IntentId, caller: HolderCaller, resources: Resources
 ) -> Response[ShownIntent]:
     shown: Any = await resources.works.read(
-        caller.actor, caller.bank, lambda work: intents.seen(work, intent_id, caller.holder_id)
+        caller.actor, caller.bank, lambda work: reading.seen(work, intent_id, caller.holder_id)
     )
     return Response(shown)
 
@@ -219,7 +219,7 @@ async def send_code(intent_id: IntentId, caller: HolderCaller, resources: Resour
     subject = await works.read(
         caller.actor,
         caller.bank,
-        lambda work: intents.subject_of(work, intent_id, caller.device_id, caller.language),
+        lambda work: reading.subject_of(work, intent_id, caller.device_id, caller.language),
     )
     expires_at = await challenges.ask(
         works, resources.vault, resources.throttle, caller.actor, subject

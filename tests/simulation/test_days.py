@@ -325,16 +325,16 @@ def _pays_anew(patch: pytest.MonkeyPatch) -> None:
 
 def _forgets_the_counters(patch: pytest.MonkeyPatch) -> None:
     """A ledger that sometimes writes a transfer and not what it does to the accounts."""
-    write = Book._write_counters
+    write = Book._store_counters
     written = 0
 
-    async def sometimes(self: Book) -> None:
+    def sometimes(self: Book) -> None:
         nonlocal written
         written += 1
         if written % 20:
-            await write(self)
+            write(self)
 
-    patch.setattr(Book, "_write_counters", sometimes)
+    patch.setattr(Book, "_store_counters", sometimes)
 
 
 PLANTED = {

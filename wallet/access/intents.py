@@ -23,10 +23,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from wallet.access import drafts, otp, signing
-from wallet.access.challenges import Gate, Subject
+from wallet.access.challenges import Gate
 from wallet.access.drafts import Draft
 from wallet.access.kinds import (
     Asked,
@@ -99,7 +100,7 @@ async def _prepare(work: Work, kind: IntentKind, asked: Sequence[Asked]) -> Sequ
     written = [one for one in fresh if isinstance(one, Draft)]
     if written:
         moments = work.now, written[0].expires_at
-        await work.execute(_INSERT, work.bank, kind.name, *moments, *drafts.columns(written))
+        work.store("intents", _INSERT, work.bank, kind.name, *moments, *drafts.columns(written))
     coded = [one.asked.holder_id for one in written if one.otp_needed]
     enrolled = await otp.have_authenticator(work, coded) if coded else set()
     return [
@@ -114,10 +115,13 @@ _INSERT: Final = """
 insert into intents (bank, kind, created_at, expires_at, id, holder_id, device_id, plan, text_en,
                      text_km, facts, amount_minor, currency, payee, nonce, tx_hash, otp_needed,
                      cooling)
-select $1, $2, $3, $4, fresh.*
-from unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::jsonb[], $9::text[], $10::text[],
-            $11::jsonb[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::bytea[],
-            $17::boolean[], $18::boolean[]) as fresh
+select $1, $2, $3, $4, id, holder_id, device_id, plan::jsonb, text_en, text_km, facts::jsonb,
+       amount_minor, currency, payee, nonce, tx_hash, otp_needed, cooling
+from unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[], $10::text[],
+            $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::bytea[],
+            $17::boolean[], $18::boolean[])
+     as fresh (id, holder_id, device_id, plan, text_en, text_km, facts, amount_minor, currency,
+               payee, nonce, tx_hash, otp_needed, cooling)
 """
 
 
@@ -272,7 +276,14 @@ class _Consuming:
                 self._work.note("intent.wrong_try", str(intent_id), holder_id=holder_id)
         resolved = [(i, a) for i, a in self._answers.items() if not isinstance(a, Refused)]
         if resolved:
-            await self._resolve(resolved)
+            # Behind held rows each is PENDING still; were one not, an effect would stand twice.
+            self._work.store(
+                "intents",
+                _RESOLVE,
+                self._work.now,
+                *_resolutions(resolved),
+                rows=len(resolved),
+            )
         settling = [
             judged
             for place, judged in self._judged.items()
@@ -280,12 +291,6 @@ class _Consuming:
         ]
         if settling:
             await otp.settle(self._work, settling)
-
-    async def _resolve(self, resolved: Sequence[tuple[IntentId, GroupAnswer]]) -> None:
-        tag = await self._work.execute(_RESOLVE, self._work.now, *_resolutions(resolved))
-        if tag != f"UPDATE {len(resolved)}":
-            # Behind a held row this cannot be; were it so, an effect would stand twice.
-            raise AssertionError(f"{len(resolved)} intents taken effect, but {tag}")
 
     def _consumed(self, place: int, worn_out: set[IntentId]) -> bool:
         """Whether a right code is used up: not by an effect that was refused, since then nothing
@@ -338,7 +343,7 @@ def digest_of(row: Record) -> bytes:
         kind=row["kind"],
         holder_id=row["holder_id"],
         device_id=row["device_id"],
-        money=_money(row),
+        money=money_of(row),
         payee=row["payee"],
         text_en=row["text_en"],
         text_km=row["text_km"],
@@ -348,7 +353,7 @@ def digest_of(row: Record) -> bytes:
     return hashlib.sha256(canonical).digest()
 
 
-def _money(row: Record) -> Money | None:
+def money_of(row: Record) -> Money | None:
     if row["amount_minor"] is None:
         return None
     return Money(row["amount_minor"], Currency(row["currency"]))
@@ -361,7 +366,7 @@ def _consumed(row: Record, work: Work) -> Consumed:
         device_id=row["device_id"],
         device_key=row["public_key"],
         bank=row["bank"],
-        money=_money(row),
+        money=money_of(row),
         payee=row["payee"],
         plan=row["plan"],
         now=work.now,
@@ -377,10 +382,14 @@ def _resolutions(
         [intent_id for intent_id, _ in resolved],
         ["DECLINED" if answer is None else "DONE" for answer in done],
         # the secret part is shown once and stays out of the table
-        [None if answer is None else answer.answer for answer in done],
+        [None if answer is None else _json(answer.answer) for answer in done],
         [None if answer is None else answer.reason.value for answer in declined],
-        [None if answer is None else answer.facts for answer in declined],
+        [None if answer is None else _json(answer.facts) for answer in declined],
     )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 _LOCK: Final = """
@@ -409,85 +418,9 @@ where intent.id = wrong.id and intent.state = 'PENDING'
 
 _RESOLVE: Final = """
 update intents as intent
-set state = fresh.state, answer = fresh.answer, reason = fresh.reason,
-    reason_facts = fresh.reason_facts, resolved_at = $1
-from unnest($2::uuid[], $3::text[], $4::jsonb[], $5::text[], $6::jsonb[])
+set state = fresh.state, answer = fresh.answer::jsonb, reason = fresh.reason,
+    reason_facts = fresh.reason_facts::jsonb, resolved_at = $1
+from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
     as fresh (id, state, answer, reason, reason_facts)
 where intent.id = fresh.id and intent.state = 'PENDING'
-"""
-
-
-# reading
-
-
-async def kind_of(work: Work, intent_id: IntentId, holder_id: HolderId) -> str:
-    """Which lane an intent belongs to. Refuses: NOT_FOUND."""
-    kind: str | None = await work.value(_KIND_OF, intent_id, holder_id)
-    if kind is None:
-        raise Refused(Reason.NOT_FOUND)
-    return kind
-
-
-async def seen(work: Work, intent_id: IntentId, holder_id: HolderId) -> dict[str, Any]:
-    """The intent as its holder may read it, with its answer or reason. Refuses: NOT_FOUND."""
-    row = await work.row(_SEEN, intent_id, holder_id)
-    if row is None:
-        raise Refused(Reason.NOT_FOUND)
-    state = row["state"]
-    if state == "PENDING" and row["expires_at"] <= work.now:
-        state = "EXPIRED"
-    shown = drafts.shown(
-        intent_id=row["id"],
-        kind=row["kind"],
-        state=state,
-        text_en=row["text_en"],
-        text_km=row["text_km"],
-        money=_money(row),
-        payee=row["payee"],
-        facts=row["facts"],
-        expires_at=row["expires_at"],
-    )
-    return {**shown, "answer": row["answer"], "reason": row["reason"]}
-
-
-async def subject_of(
-    work: Work, intent_id: IntentId, device_id: DeviceId, language: str
-) -> Subject:
-    """What a one-time password may be asked for: the device's own open intent that needs one.
-
-    Refuses: NOT_FOUND, INTENT_NOT_PENDING, INTENT_EXPIRED, ILLEGAL_TRANSITION (it needs none).
-    """
-    row = await work.row(_SUBJECT, intent_id, device_id)
-    if row is None:
-        raise Refused(Reason.NOT_FOUND)
-    if row["state"] != "PENDING":
-        raise Refused(Reason.INTENT_NOT_PENDING)
-    if row["expires_at"] <= work.now:
-        raise Refused(Reason.INTENT_EXPIRED)
-    if not row["otp_needed"]:
-        raise Refused(Reason.ILLEGAL_TRANSITION)
-    return Subject(
-        intent_id=intent_id,
-        holder_id=row["holder_id"],
-        device_id=device_id,
-        bank=row["bank"],
-        tx_hash=digest_of(row),
-        act=row["text_km"] if language == "km" else row["text_en"],
-        language=language,
-        expires_at=row["expires_at"],
-    )
-
-
-_KIND_OF: Final = "select kind from intents where id = $1 and holder_id = $2"
-
-_SEEN: Final = """
-select id, kind, state, text_en, text_km, amount_minor, currency, payee, facts, expires_at, answer,
-       reason
-from intents where id = $1 and holder_id = $2
-"""
-
-_SUBJECT: Final = """
-select id, bank, holder_id, device_id, kind, text_en, text_km, amount_minor, currency, payee,
-       nonce, otp_needed, state, expires_at
-from intents where id = $1 and device_id = $2
 """

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from wallet.database import CheckViolation, UniqueViolation
 from wallet.identifiers import AccountId, TransferId
 from wallet.ledger import forcing, reversing
 from wallet.ledger.group import Group, closing_of, row_of
@@ -175,18 +174,16 @@ class Book(Group):
         self._written = True
         if not self.new:
             return
-        try:
-            await self._write_transfers()
-        except UniqueViolation:
-            raise Refused(Reason.IN_FLIGHT) from None
-        await self._write_reversals()
-        await self._write_holds()
-        await self._write_shortfalls()
-        await self._write_counters()
+        self._store_transfers()
+        self._store_reversals()
+        self._store_holds()
+        self._store_shortfalls()
+        self._store_counters()
 
-    async def _write_transfers(self) -> None:
+    def _store_transfers(self) -> None:
         work, new = self._work, self.new
-        await work.rows(
+        work.store(
+            "transfers",
             _INSERT_TRANSFERS,
             work.bank,
             work.now,
@@ -203,23 +200,25 @@ class Book(Group):
             [row.how for row in new],
             [row.requested_minor for row in new],
             [row.original_id for row in new],
+            clash=Refused(Reason.IN_FLIGHT),
         )
 
-    async def _write_holds(self) -> None:
+    def _store_holds(self) -> None:
         if self.opened:
             opened = self.opened.values()
-            await self._work.execute(
+            self._work.store(
+                "open_holds",
                 _OPEN_HOLDS,
                 self._work.bank,
                 [row.id for row in opened],
                 [row.expires_at for row in opened],
             )
         if self.resolved:
-            tag = await self._work.execute(_CLOSE_HOLDS, list(self.resolved))
-            if tag != f"DELETE {len(self.resolved)}":
-                raise AssertionError("a hold resolved here was not open")
+            # one that was not open is a defect of ours
+            resolved = list(self.resolved)
+            self._work.store("open_holds", _CLOSE_HOLDS, resolved, rows=len(resolved))
 
-    async def _write_reversals(self) -> None:
+    def _store_reversals(self) -> None:
         given = {
             original: returned - self.returned_before.get(original, 0)
             for original, returned in self.returned.items()
@@ -227,23 +226,23 @@ class Book(Group):
         }
         if not given:
             return
-        try:
-            await self._work.execute(
-                _GIVE_BACK,
-                self._work.bank,
-                list(given),
-                [self.known[original].amount_minor for original in given],
-                list(given.values()),
-            )
-        except CheckViolation:
-            # Between house accounts, somebody else gave the first part back meanwhile.
-            raise Refused(Reason.IN_FLIGHT) from None
+        self._work.store(
+            "reversals",
+            _GIVE_BACK,
+            self._work.bank,
+            list(given),
+            [self.known[original].amount_minor for original in given],
+            list(given.values()),
+            # between house accounts, somebody else gave the first part back meanwhile
+            clash=Refused(Reason.IN_FLIGHT),
+        )
 
-    async def _write_shortfalls(self) -> None:
+    def _store_shortfalls(self) -> None:
         cases = list(self.shortfalls.values())
         if not cases:
             return
-        await self._work.execute(
+        self._work.store(
+            "shortfalls",
             _OPEN_CASES,
             self._work.bank,
             self._work.now,
@@ -257,24 +256,36 @@ class Book(Group):
         for case in cases:
             self._work.note("ledger.shortfall", str(case.forced_id), reason=case.cause.value)
 
-    async def _write_counters(self) -> None:
+    def _store_counters(self) -> None:
         accounts = self.accounts.values()
         changed = [account for account in accounts if any(account.deltas)]
         turned = [account for account in accounts if account.closed != account.closed_before]
         columns = [[account.deltas[i] for account in changed] for i in range(4)]
-        house = [account.id for account in {*changed, *turned} if not account.has_floor]
-        if house:
-            for row in await self._work.rows(_LOCK_HOUSE_ACCOUNTS, house):
-                if row["closed"] != self.accounts[row["id"]].closed_before:
-                    raise Refused(Reason.CONFLICT)
+        house = [account for account in {*changed, *turned} if not account.has_floor]
+        house_now = [a.id for a in house], [a.closed_before for a in house]
+        clash = Refused(Reason.CONFLICT) if house else None
         if changed:
-            ids = [account.id for account in changed]
-            tag = await self._work.execute(_ADD_COUNTERS, ids, *columns)
-            if tag != f"UPDATE {len(changed)}":
-                raise AssertionError("not every account of the group could be written")
+            self._work.store(
+                "accounts",
+                _ADD_COUNTERS,
+                [account.id for account in changed],
+                *columns,
+                *house_now,
+                first=(("house_to_add", _LOCK_HOUSE.format(6)),),
+                rows=len(changed),
+                short=clash,
+            )
         if turned:
-            await self._work.execute(
-                _TURN, [a.id for a in turned], [a.closed for a in turned], self._work.now
+            self._work.store(
+                "accounts",
+                _TURN,
+                [account.id for account in turned],
+                [account.closed for account in turned],
+                self._work.now,
+                *house_now,
+                first=(("house_to_turn", _LOCK_HOUSE.format(4)),),
+                rows=len(turned),
+                short=clash,
             )
 
 
@@ -414,11 +425,12 @@ select $1, $2, * from unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[],
                              $8::text[])
 """
 
-# Floor accounts are already ours; house accounts are locked here, in id order, by a statement of
-# its own: joined into the next one it made plans that compare every account with every other.
-_LOCK_HOUSE_ACCOUNTS = """
+# Floor accounts are already ours; house accounts are locked here, in id order, before the first of
+# them is written. Counted, not joined: joined into the update it made plans that compare every
+# account with every other.
+_LOCK_HOUSE = """
 select id, closed_at is not null as closed from accounts
-where id = any($1) order by id for no key update
+where id = any(${}::bigint[]) order by id for no key update
 """
 
 _ADD_COUNTERS = """
@@ -429,11 +441,15 @@ set debits_pending = a.debits_pending + d.debits_pending,
     credits_posted = a.credits_posted + d.credits_posted
 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
          as d (id, debits_pending, debits_posted, credits_pending, credits_posted)
-where a.id = d.id
+where a.id = d.id and (
+    select count(*) from house_to_add join unnest($6::bigint[], $7::boolean[]) as h (id, closed)
+                                           using (id, closed)) = cardinality($6)
 """
 
 _TURN = """
 update accounts a set closed_at = case when t.closed then $3::timestamptz end
 from unnest($1::bigint[], $2::boolean[]) as t (id, closed)
-where a.id = t.id
+where a.id = t.id and (
+    select count(*) from house_to_turn join unnest($4::bigint[], $5::boolean[]) as h (id, closed)
+                                            using (id, closed)) = cardinality($4)
 """

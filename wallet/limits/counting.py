@@ -16,7 +16,7 @@ Tables owned: limit_counters. Who calls: qr, topups, exchange, every room whose 
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -198,23 +198,28 @@ class Limits:
         return self._tiers.get(holder_id, Tier.FULL)
 
     async def write(self) -> None:
-        """Store the counters that changed: one statement."""
-        changed = sorted(key for key, counter in self._counters.items() if counter.touched)
-        if not changed:
-            return
-        counters = [self._counters[key] for key in changed]
-        written = await self._work.value(
-            _WRITE,
-            self._work.bank,
-            [subject for subject, _, _ in changed],
-            [measure for _, measure, _ in changed],
-            [start for _, _, start in changed],
-            [counter.version for counter in counters],
+        """Store the counters that changed, each only over the version that was read."""
+        touched = sorted(key for key, counter in self._counters.items() if counter.touched)
+        changed = [key for key in touched if self._counters[key].version]
+        added = [key for key in touched if not self._counters[key].version]
+        if changed:
+            versions = [self._counters[key].version for key in changed]
+            self._store(_CHANGE, changed, versions)
+        if added:
+            self._store(_ADD, added, self._work.bank)
+
+    def _store(self, sql: str, keys: list[Key], also: Any) -> None:
+        counters = [self._counters[key] for key in keys]
+        self._work.store(
+            "limit_counters",
+            sql,
+            *_columns(keys),
             [counter.amount for counter in counters],
             [counter.uses for counter in counters],
+            also,
+            rows=len(keys),
+            short=SerializationFailure("a limit was counted by somebody else meanwhile"),
         )
-        if written != len(changed):
-            raise SerializationFailure("a limit was counted by somebody else meanwhile")
 
     def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Rule]]:
         tier = self.tier_of(want.holder_id)
@@ -355,23 +360,20 @@ where (subject, measure, start) in (
     select subject, measure, start from limit_counters where start < $1 limit $2)
 """
 
-_WRITE: Final = """
-with fresh as (
-    select * from unnest($2::uuid[], $3::text[], $4::date[], $5::integer[], $6::bigint[],
-                         $7::integer[]) as f (subject, measure, start, version, amount_minor, uses)
-), changed as (
-    update limit_counters c
-    set amount_minor = f.amount_minor, uses = f.uses, version = c.version + 1
-    from fresh f
-    where f.version > 0 and c.subject = f.subject and c.measure = f.measure and c.start = f.start
-      and c.version = f.version
-    returning 1
-), added as (
-    insert into limit_counters (subject, measure, start, version, amount_minor, uses, bank)
-    select subject, measure, start, 1, amount_minor, uses, $1 from fresh where version = 0
-    order by subject, measure, start
-    on conflict do nothing
-    returning 1
-)
-select (select count(*) from changed) + (select count(*) from added)
+_CHANGE: Final = """
+update limit_counters c
+set amount_minor = f.amount_minor, uses = f.uses, version = c.version + 1
+from unnest($1::uuid[], $2::text[], $3::date[], $4::bigint[], $5::integer[], $6::integer[])
+     as f (subject, measure, start, amount_minor, uses, version)
+where c.subject = f.subject and c.measure = f.measure and c.start = f.start
+  and c.version = f.version
+"""
+
+_ADD: Final = """
+insert into limit_counters (subject, measure, start, version, amount_minor, uses, bank)
+select f.subject, f.measure, f.start, 1, f.amount_minor, f.uses, $6
+from unnest($1::uuid[], $2::text[], $3::date[], $4::bigint[], $5::integer[])
+     as f (subject, measure, start, amount_minor, uses)
+order by 1, 2, 3
+on conflict do nothing
 """

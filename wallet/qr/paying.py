@@ -126,12 +126,8 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
     till = Till(book, limits, fees, income)
     answers = decide_payments(till, payments, states, paid, work.now)
     posted = [p for p in payments if p.posted]
-    if posted and not await record(work, posted):
-        # Somebody of another process or bank paid the same code this very moment. Alone, that is
-        # simply the answer, and the book stays unwritten; a group is run again one by one.
-        if len(payments) > 1:
-            raise Refused(Reason.CONFLICT)
-        return [Declined(reason=Reason.QR_ALREADY_PAID)]
+    if posted:
+        record(work, posted)
     await limits.write()
     await book.write()
     for payment in posted:

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from wallet.access.intents import Asked, Consumed
+from wallet.database import SerializationFailure
 from wallet.fees import Network
 from wallet.identifiers import AccountId, HolderId, IntentId
 from wallet.khqr import skeleton
@@ -165,10 +166,12 @@ group by q.place order by q.place
 """
 
 
-async def record(work: Work, posted: Sequence[Payment]) -> bool:
-    """Write the payments down; False when one of their codes is somebody else's by now."""
+def record(work: Work, posted: Sequence[Payment]) -> None:
+    """Have the payments written down. When somebody of another process or bank paid one of their
+    codes this very moment, the whole Work is run again, and finds it paid."""
     plans = [payment.plan for payment in posted]
-    tag = await work.execute(
+    work.store(
+        "qr_payments",
         _RECORD,
         work.bank,
         work.now,
@@ -187,8 +190,9 @@ async def record(work: Work, posted: Sequence[Payment]) -> bool:
         [plan.store for plan in plans],
         [plan.terminal for plan in plans],
         [plan.purpose for plan in plans],
+        rows=len(posted),
+        short=SerializationFailure("a code was paid by somebody else meanwhile"),
     )
-    return tag == f"INSERT 0 {len(posted)}"
 
 
 # In order of the codes: two groups meeting on the same two codes wait, but never for each other.

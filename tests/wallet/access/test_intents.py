@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from simulators.phone_keys import DeviceKey, unbase64url
 from tests import world
 from tests.phones import Gift, Pocket, gift, given, warm
-from wallet.access.intents import OtpPolicy, authorise_lane, prepare_lane, seen
+from wallet.access.intents import OtpPolicy, authorise_lane, prepare_lane
+from wallet.access.reading import seen
 from wallet.clock import TurnedClock
 from wallet.identifiers import IntentId
 from wallet.money import Currency, Money

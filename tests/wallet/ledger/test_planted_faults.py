@@ -51,7 +51,7 @@ def sql(change: Callable[[str], str]) -> Callable[[Patch], None]:
     """Changes what is sent to PostgreSQL."""
 
     def plant(patch: Patch) -> None:
-        rows, execute = Work.rows, Work.execute
+        rows, execute, store = Work.rows, Work.execute, Work.store
 
         async def changed_rows(self: Work, text: str, *arguments: Any) -> Any:
             return await rows(self, change(text), *arguments)
@@ -59,6 +59,11 @@ def sql(change: Callable[[str], str]) -> Callable[[Patch], None]:
         async def changed_execute(self: Work, text: str, *arguments: Any) -> str:
             return await execute(self, change(text), *arguments)
 
+        def changed_store(self: Work, table: str, text: str, *arguments: Any, **more: Any) -> None:
+            more["first"] = tuple((name, change(select)) for name, select in more.get("first", ()))
+            store(self, table, change(text), *arguments, **more)
+
+        patch.setattr(Work, "store", changed_store)
         patch.setattr(Work, "rows", changed_rows)
         patch.setattr(Work, "execute", changed_execute)
 
@@ -212,7 +217,7 @@ FAULTS = {
         (FLOOR,),
     ),
     "a shortfall has no case": Fault(
-        put(Book, "_write_shortfalls", lambda self: _nothing()),
+        put(Book, "_store_shortfalls", lambda self: None),
         "what is forced is posted always, and never as an overdraft",
     ),
     "what was given back is not counted": Fault(
@@ -247,10 +252,6 @@ async def _checked(
         return
     await Table(works, clock).run(TABLES[check])
     await assert_books_right(works)
-
-
-async def _nothing() -> None:
-    return None
 
 
 def test_there_are_at_least_a_dozen_faults() -> None:

@@ -16,7 +16,10 @@ from tests.wallet.salary.payroll import (
 )
 from wallet.access.staff import Role
 from wallet.database import CheckViolation
-from wallet.identifiers import BankId, HolderId
+from wallet.identifiers import BankId, HolderId, TransferId, new_id
+from wallet.ledger.book import Posted, open_book
+from wallet.ledger.chart import AccountKind, house_account
+from wallet.money import Currency
 from wallet.outcomes import Declined, Done, Reason, Refused
 from wallet.registry import holders, smart_ids
 from wallet.registry.holders import HolderStatus
@@ -425,6 +428,9 @@ async def _standing(works: Works, holder_id: HolderId, status: HolderStatus) -> 
 
 async def _close(works: Works, holder: world.WorldHolder) -> None:
     async def act(work: Work) -> None:
-        await work.execute("update accounts set closed_at = $2 where id = $1", holder.khr, work.now)
+        treasury = await house_account(work, AccountKind.TREASURY, Currency.KHR)
+        book = await open_book(work, accounts=[holder.khr, treasury])
+        assert isinstance(book.close(TransferId(new_id()), holder.khr, treasury), Posted)
+        await book.write()
 
     await works.perform(SYSTEM, holder.bank, act)
