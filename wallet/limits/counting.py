@@ -90,6 +90,7 @@ class Limits:
         self._sheets = sheets
         self._counters = counters
         self._tiers = tiers
+        self._entries: dict[int, _Entry] = {}
 
     def move(
         self, book: Book, want: Want, posting: Posting, expires_at: datetime | None = None
@@ -140,47 +141,45 @@ class Limits:
         Declines: limit_exceeded, with `limit` (payment, day, month, day_count, month_count),
         `most`, `left`, and `left_minor` with `currency`, or `left_count`.
         """
-        compiled = self._sheets.at(self._work.now)
-        for subject, rule in self._concerned(compiled, want):
-            left = self._left(compiled, subject, rule, want)
-            if left.minor is not None and in_unit(rule, want.money, compiled.rate) > left.minor:
-                return _over(rule, left.minor)
-            if left.uses is not None and left.uses < 1:
+        assert want.at is None  # noqa: S101 - what was counted before is not decided on again
+        for rule, counter, amount in self._entry(want).rules:
+            minor, uses = _left(rule, counter)
+            if minor is not None and amount > minor:
+                return _over(rule, minor)
+            if uses is not None and uses < 1:
                 return _over_count(rule)
         return None
 
     def count(self, want: Want) -> None:
         """Count an act that took place."""
-        for counter, amount in self._counted(want):
+        for counter, amount in self._entry(want).counted:
             counter.amount += amount
             counter.uses += 1
             counter.touched = True
 
     def release(self, want: Want, kept: Money | None = None) -> None:
         """Give back what was counted `at`: all of it, or its money above what is `kept`."""
-        left = [0 for _ in self._counted(want)]
+        counted = self._entry(want).counted
+        still = [0] * len(counted)
         if kept is not None:
-            left = [amount for _, amount in self._counted(replace(want, money=kept))]
-        for (counter, amount), still in zip(self._counted(want), left, strict=True):
+            still = [amount for _, amount in self._entry(replace(want, money=kept)).counted]
+        for (counter, amount), stays in zip(counted, still, strict=True):
             if counter.version == 0 and not counter.touched:
                 continue  # older than the counters kept: there is nothing to give back to
-            counter.amount = max(0, counter.amount - amount + still)
+            counter.amount = max(0, counter.amount - amount + stays)
             counter.uses = max(0, counter.uses - (1 if kept is None else 0))
             counter.touched = True
 
     def left(self, want: Want) -> Facts:
         """What is left for more acts like this one: the tightest limit of its own currency, and
         the tightest number. Empty where nothing limits."""
-        compiled = self._sheets.at(self._work.now)
-        minor, uses = None, None
-        for subject, rule in self._concerned(compiled, want):
-            if rule.window is Window.PAYMENT:
-                continue
-            left = self._left(compiled, subject, rule, want)
-            if left.minor is not None and rule.currency is want.money.currency:
-                minor = left.minor if minor is None else min(minor, left.minor)
-            if left.uses is not None:
-                uses = left.uses if uses is None else min(uses, left.uses)
+        tightest: tuple[int | None, int | None] = (None, None)
+        for rule, counter, _ in self._entry(want).rules:
+            if counter is not None:
+                minor, uses = _left(rule, counter)
+                own = minor if rule.currency is want.money.currency else None
+                tightest = _least(tightest[0], own), _least(tightest[1], uses)
+        minor, uses = tightest
         facts: Facts = {}
         if minor is not None:
             facts["limit_left_minor"] = minor
@@ -216,6 +215,32 @@ class Limits:
         if written != len(changed):
             raise SerializationFailure("a limit was counted by somebody else meanwhile")
 
+    def _entry(self, want: Want) -> "_Entry":
+        """What an act is checked against and counts towards, worked out once."""
+        known = self._entries.get(id(want))
+        if known is None:
+            known = self._entries[id(want)] = self._worked_out(want)
+        return known
+
+    def _worked_out(self, want: Want) -> "_Entry":
+        at = want.at or self._work.now
+        compiled = self._sheets.at(at)
+        counted = [
+            (self._counters[key], in_unit(rule, want.money, compiled.rate))
+            for key, rule in keys_of(compiled, want, at)
+        ]
+        if want.at is not None:
+            return _Entry(want, [], counted)  # to be given back: no rule is asked
+        rules = [
+            (
+                rule,
+                None if rule.window is Window.PAYMENT else self._counters[_key(subject, rule, at)],
+                in_unit(rule, want.money, compiled.rate),
+            )
+            for subject, rule in self._concerned(compiled, want)
+        ]
+        return _Entry(want, rules, counted)
+
     def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Rule]]:
         tier = self.tier_of(want.holder_id)
         about = want.kind, want.channel, want.money.currency
@@ -230,25 +255,35 @@ class Limits:
         for rule in want.own.rules(want.money.currency) if want.own else ():
             yield want.card_id, rule
 
-    def _left(self, compiled: Compiled, subject: UUID, rule: Rule, want: Want) -> "_Left":
-        if rule.window is Window.PAYMENT:
-            return _Left(rule.most_minor, rule.most_count)
-        counter = self._counters[_key(subject, rule, self._work.now)]
-        return _Left(
-            None if rule.most_minor is None else max(0, rule.most_minor - counter.amount),
-            None if rule.most_count is None else max(0, rule.most_count - counter.uses),
-        )
 
-    def _counted(self, want: Want, part: Money | None = None) -> Iterable[tuple[_Counter, int]]:
-        at = want.at or self._work.now
-        compiled = self._sheets.at(at)
-        for key, rule in keys_of(compiled, want, at):
-            yield self._counters[key], in_unit(rule, want.money, compiled.rate)
+class _Entry:
+    __slots__ = ("counted", "rules", "want")
+
+    def __init__(
+        self,
+        want: Want,
+        rules: list[tuple[Rule, _Counter | None, int]],
+        counted: list[tuple[_Counter, int]],
+    ) -> None:
+        self.want = want
+        """Kept, so that its id stays its own."""
+        self.rules = rules
+        self.counted = counted
 
 
-class _Left(Struct, frozen=True):
-    minor: int | None
-    uses: int | None
+def _left(rule: Rule, counter: _Counter | None) -> tuple[int | None, int | None]:
+    """What a rule leaves: minor units, acts; None where it does not limit them."""
+    amount, uses = (0, 0) if counter is None else (counter.amount, counter.uses)
+    return (
+        None if rule.most_minor is None else max(0, rule.most_minor - amount),
+        None if rule.most_count is None else max(0, rule.most_count - uses),
+    )
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 async def open_limits(work: Work, wants: Sequence[Want]) -> Limits:
