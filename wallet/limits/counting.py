@@ -30,6 +30,7 @@ from wallet.ledger.transfer import TransferKind
 from wallet.limits.rules import (
     Channel,
     Compiled,
+    Measured,
     OwnLimits,
     Per,
     Rule,
@@ -74,6 +75,10 @@ class _Counter:
         self.version = version
         """0: there is no row yet."""
         self.touched = False
+
+
+_NONE: Final = _Counter()
+"""Stands in until the rows are read."""
 
 
 class Limits:
@@ -191,14 +196,14 @@ class Limits:
         """How often the first of `also` was counted in its window, before this act."""
         if not want.also:
             return 0
-        return self._counters[_key(want.holder_id, want.also[0], self._work.now)].uses
+        return self._counters[_also_key(want, want.also[0], day_of(self._work.now))].uses
 
     def tier_of(self, holder_id: HolderId) -> Tier:
         return self._tiers.get(holder_id, Tier.FULL)
 
     async def write(self) -> None:
         """Store the counters that changed: one statement."""
-        changed = sorted(key for key, counter in self._counters.items() if counter.touched)
+        changed = [key for key, counter in self._counters.items() if counter.touched]
         if not changed:
             return
         counters = [self._counters[key] for key in changed]
@@ -224,36 +229,38 @@ class Limits:
 
     def _worked_out(self, want: Want) -> "_Entry":
         at = want.at or self._work.now
-        compiled = self._sheets.at(at)
+        compiled, day = self._sheets.at(at), day_of(at)
         counted = [
             (self._counters[key], in_unit(rule, want.money, compiled.rate))
-            for key, rule in keys_of(compiled, want, at)
+            for key, rule in keys_of(compiled, want, day)
         ]
         if want.at is not None:
             return _Entry(want, [], counted)  # to be given back: no rule is asked
         rules = [
             (
                 rule,
-                None if rule.window is Window.PAYMENT else self._counters[_key(subject, rule, at)],
+                None
+                if rule.window is Window.PAYMENT
+                else self._counters[subject, measure, rule.window.start(day)],
                 in_unit(rule, want.money, compiled.rate),
             )
-            for subject, rule in self._concerned(compiled, want)
+            for subject, (rule, measure) in self._concerned(compiled, want)
         ]
         return _Entry(want, rules, counted)
 
-    def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Rule]]:
+    def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Measured]]:
         tier = self.tier_of(want.holder_id)
         about = want.kind, want.channel, want.money.currency
-        for rule in compiled.concerned(*about, Per.HOLDER).rules:
-            if rule.tier in (None, tier):
-                yield want.holder_id, rule
+        for measured in compiled.concerned(*about, Per.HOLDER).rules:
+            if measured[0].tier in (None, tier):
+                yield want.holder_id, measured
         if want.card_id is None:
             return
-        for rule in compiled.concerned(*about, Per.CARD).rules:
-            if rule.tier in (None, tier):
-                yield want.card_id, rule
+        for measured in compiled.concerned(*about, Per.CARD).rules:
+            if measured[0].tier in (None, tier):
+                yield want.card_id, measured
         for rule in want.own.rules(want.money.currency) if want.own else ():
-            yield want.card_id, rule
+            yield want.card_id, (rule, rule.measure)
 
 
 class _Entry:
@@ -289,25 +296,32 @@ def _least(one: int | None, other: int | None) -> int | None:
 async def open_limits(work: Work, wants: Sequence[Want]) -> Limits:
     """Load the rules and counters of a group, those over both currencies locked in key order."""
     sheets = await sheets_of(work)
-    single: set[Key] = set()
+    counters: dict[Key, _Counter] = {}
     both: set[Key] = set()
     for want in wants:
         at = want.at or work.now
-        for key, rule in keys_of(sheets.at(at), want, at):
-            (both if rule.both else single).add(key)
-    counters = {key: _Counter() for key in (*single, *both)}
+        for key, rule in keys_of(sheets.at(at), want, day_of(at)):
+            counters[key] = _NONE
+            if rule.both:
+                both.add(key)
+    tiers: dict[HolderId, Tier] = {}
     if both:
         for row in await work.rows(_LOCK, *_columns(sorted(both))):
             key = row["subject"], row["measure"], row["start"]
             counters[key] = _Counter(row["amount_minor"], row["uses"], row["version"])
-    tiers: dict[HolderId, Tier] = {}
-    holder_ids = list({want.holder_id for want in wants})
-    for row in await work.rows(_LOAD, *_columns(single), holder_ids):
+    # More than asked for may come, where several measures or days meet; few columns cost less.
+    subjects = list({key[0] for key in counters} | {want.holder_id for want in wants})
+    measures, starts = list({key[1] for key in counters}), list({key[2] for key in counters})
+    for row in await work.rows(_LOAD, subjects, measures, starts):
         if row["tier"] is not None:
             tiers[HolderId(row["subject"])] = Tier(row["tier"])
             continue
         key = row["subject"], row["measure"], row["start"]
-        counters[key] = _Counter(row["amount_minor"], row["uses"], row["version"])
+        if counters.get(key) is _NONE:
+            counters[key] = _Counter(row["amount_minor"], row["uses"], row["version"])
+    for key, counter in counters.items():
+        if counter is _NONE:
+            counters[key] = _Counter()
     return Limits(work, sheets, counters, tiers)
 
 
@@ -318,22 +332,23 @@ async def forget_old(work: Work, most: int = 5_000) -> int:
     return int(tag.removeprefix("DELETE "))
 
 
-def keys_of(compiled: Compiled, want: Want, at: datetime) -> Iterable[tuple[Key, Rule]]:
-    """Every counter an act counts towards, with a rule that says how."""
+def keys_of(compiled: Compiled, want: Want, day: date) -> Iterable[tuple[Key, Rule]]:
+    """Every counter an act of this day counts towards, with a rule that says how."""
     about = want.kind, want.channel, want.money.currency
     counted = compiled.concerned(*about, Per.HOLDER).counted
-    for rule in counted:
-        yield _key(want.holder_id, rule, at), rule
+    for rule, measure in counted:
+        yield (want.holder_id, measure, rule.window.start(day)), rule
     for rule in want.also:
-        if all(rule.measure != one.measure for one in counted):
-            yield _key(want.holder_id, rule, at), rule
+        key = _also_key(want, rule, day)
+        if all(key[1] != measure for _, measure in counted):
+            yield key, rule
     if want.card_id is not None:
-        for rule in compiled.concerned(*about, Per.CARD).counted:
-            yield _key(want.card_id, rule, at), rule
+        for rule, measure in compiled.concerned(*about, Per.CARD).counted:
+            yield (want.card_id, measure, rule.window.start(day)), rule
 
 
-def _key(subject: UUID, rule: Rule, at: datetime) -> Key:
-    return subject, rule.measure, rule.window.start(day_of(at))
+def _also_key(want: Want, rule: Rule, day: date) -> Key:
+    return want.holder_id, rule.measure, rule.window.start(day)
 
 
 def _columns(keys: Iterable[Key]) -> tuple[list[UUID], list[str], list[date]]:
@@ -369,11 +384,11 @@ def _over_count(rule: Rule) -> Declined:
 
 # A day's first counting finds no row; who else inserts it meanwhile makes `write` miss its version.
 _LOAD: Final = """
-select c.subject, c.measure, c.start, c.amount_minor, c.uses, c.version, null as tier
-from unnest($1::uuid[], $2::text[], $3::date[]) as w (subject, measure, start)
-join limit_counters c using (subject, measure, start)
+select subject, measure, start, amount_minor, uses, version, null as tier
+from limit_counters
+where subject = any($1::uuid[]) and measure = any($2::text[]) and start = any($3::date[])
 union all
-select holder_id, null, null, null, null, null, tier from limit_tiers where holder_id = any($4)
+select holder_id, null, null, null, null, null, tier from limit_tiers where holder_id = any($1)
 """
 
 _LOCK: Final = """

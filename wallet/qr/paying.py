@@ -119,10 +119,11 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
     )
     # Read under the wallets' locks: nobody else counts for these holders meanwhile.
     fees = (await fees_of(work)).at(work.now)
-    limits = await open_limits(work, [want_of(fees, p.holder_id, p.money) for p in payments])
+    wants = {p.id: want_of(fees, p.holder_id, p.money) for p in payments}
+    limits = await open_limits(work, list(wants.values()))
     codes = [p.plan.md5 for p in payments if p.plan.dynamic]
     states, paid = await states_and_paid(work, list({p.holder_id for p in payments}), codes)
-    till = Till(book, limits, fees, income)
+    till = Till(book, limits, wants, fees, income)
     answers = decide_payments(till, payments, states, paid, work.now)
     posted = [p for p in payments if p.posted]
     if posted and not await record(work, posted):
