@@ -84,15 +84,17 @@ def test_only_commands_print() -> None:
 # money is whole numbers
 
 BESIDE_MONEY = [
-    f"wallet/{room}" for room in ("ledger", "khqr", "cards", "salary", "topups", "qr", "disputes")
+    f"wallet/{room}"
+    for room in ("ledger", "khqr", "limits", "cards", "salary", "topups", "qr", "disputes")
 ]
+MONEY = [ROOT / f"wallet/{name}.py" for name in ("money", "terms", "fees", "exchange", "proposals")]
 
 
 def test_a_float_beside_money_is_a_number_of_seconds_and_named_so() -> None:
     """Literals, annotations, calls, true division: wherever a float could come from."""
     odd = [
         f"{named(file)}:{line}"
-        for file in (ROOT / "wallet/money.py", *files(*BESIDE_MONEY))
+        for file in (*MONEY, *files(*BESIDE_MONEY))
         for line in floats(tree(file))
     ]
     assert not odd

@@ -30,6 +30,7 @@ from wallet.ledger.transfer import TransferKind
 from wallet.limits.rules import (
     Channel,
     Compiled,
+    Measured,
     OwnLimits,
     Per,
     Rule,
@@ -76,6 +77,10 @@ class _Counter:
         self.touched = False
 
 
+_NONE: Final = _Counter()
+"""Stands in until the rows are read."""
+
+
 class Limits:
     """One group's view of the counters it touches; written once at the end."""
 
@@ -90,6 +95,7 @@ class Limits:
         self._sheets = sheets
         self._counters = counters
         self._tiers = tiers
+        self._entries: dict[int, _Entry] = {}
 
     def move(
         self, book: Book, want: Want, posting: Posting, lasts: timedelta | None = None
@@ -140,47 +146,45 @@ class Limits:
         Declines: limit_exceeded, with `limit` (payment, day, month, day_count, month_count),
         `most`, `left`, and `left_minor` with `currency`, or `left_count`.
         """
-        compiled = self._sheets.at(self._work.now)
-        for subject, rule in self._concerned(compiled, want):
-            left = self._left(compiled, subject, rule, want)
-            if left.minor is not None and in_unit(rule, want.money, compiled.rate) > left.minor:
-                return _over(rule, left.minor)
-            if left.uses is not None and left.uses < 1:
+        assert want.at is None  # noqa: S101 - what was counted before is not decided on again
+        for rule, counter, amount in self._entry(want).rules:
+            minor, uses = _left(rule, counter)
+            if minor is not None and amount > minor:
+                return _over(rule, minor)
+            if uses is not None and uses < 1:
                 return _over_count(rule)
         return None
 
     def count(self, want: Want) -> None:
         """Count an act that took place."""
-        for counter, amount in self._counted(want):
+        for counter, amount in self._entry(want).counted:
             counter.amount += amount
             counter.uses += 1
             counter.touched = True
 
     def release(self, want: Want, kept: Money | None = None) -> None:
         """Give back what was counted `at`: all of it, or its money above what is `kept`."""
-        left = [0 for _ in self._counted(want)]
+        counted = self._entry(want).counted
+        still = [0] * len(counted)
         if kept is not None:
-            left = [amount for _, amount in self._counted(replace(want, money=kept))]
-        for (counter, amount), still in zip(self._counted(want), left, strict=True):
+            still = [amount for _, amount in self._entry(replace(want, money=kept)).counted]
+        for (counter, amount), stays in zip(counted, still, strict=True):
             if counter.version == 0 and not counter.touched:
                 continue  # older than the counters kept: there is nothing to give back to
-            counter.amount = max(0, counter.amount - amount + still)
+            counter.amount = max(0, counter.amount - amount + stays)
             counter.uses = max(0, counter.uses - (1 if kept is None else 0))
             counter.touched = True
 
     def left(self, want: Want) -> Facts:
         """What is left for more acts like this one: the tightest limit of its own currency, and
         the tightest number. Empty where nothing limits."""
-        compiled = self._sheets.at(self._work.now)
-        minor, uses = None, None
-        for subject, rule in self._concerned(compiled, want):
-            if rule.window is Window.PAYMENT:
-                continue
-            left = self._left(compiled, subject, rule, want)
-            if left.minor is not None and rule.currency is want.money.currency:
-                minor = left.minor if minor is None else min(minor, left.minor)
-            if left.uses is not None:
-                uses = left.uses if uses is None else min(uses, left.uses)
+        tightest: tuple[int | None, int | None] = (None, None)
+        for rule, counter, _ in self._entry(want).rules:
+            if counter is not None:
+                minor, uses = _left(rule, counter)
+                own = minor if rule.currency is want.money.currency else None
+                tightest = _least(tightest[0], own), _least(tightest[1], uses)
+        minor, uses = tightest
         facts: Facts = {}
         if minor is not None:
             facts["limit_left_minor"] = minor
@@ -192,14 +196,14 @@ class Limits:
         """How often the first of `also` was counted in its window, before this act."""
         if not want.also:
             return 0
-        return self._counters[_key(want.holder_id, want.also[0], self._work.now)].uses
+        return self._counters[_also_key(want, want.also[0], day_of(self._work.now))].uses
 
     def tier_of(self, holder_id: HolderId) -> Tier:
         return self._tiers.get(holder_id, Tier.FULL)
 
     async def write(self) -> None:
         """Store the counters that changed, each only over the version that was read."""
-        touched = sorted(key for key, counter in self._counters.items() if counter.touched)
+        touched = [key for key, counter in self._counters.items() if counter.touched]
         changed = [key for key in touched if self._counters[key].version]
         added = [key for key in touched if not self._counters[key].version]
         if changed:
@@ -221,63 +225,108 @@ class Limits:
             short=SerializationFailure("a limit was counted by somebody else meanwhile"),
         )
 
-    def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Rule]]:
+    def _entry(self, want: Want) -> "_Entry":
+        """What an act is checked against and counts towards, worked out once."""
+        known = self._entries.get(id(want))
+        if known is None:
+            known = self._entries[id(want)] = self._worked_out(want)
+        return known
+
+    def _worked_out(self, want: Want) -> "_Entry":
+        at = want.at or self._work.now
+        compiled, day = self._sheets.at(at), day_of(at)
+        counted = [
+            (self._counters[key], in_unit(rule, want.money, compiled.rate))
+            for key, rule in keys_of(compiled, want, day)
+        ]
+        if want.at is not None:
+            return _Entry(want, [], counted)  # to be given back: no rule is asked
+        rules = [
+            (
+                rule,
+                None
+                if rule.window is Window.PAYMENT
+                else self._counters[subject, measure, rule.window.start(day)],
+                in_unit(rule, want.money, compiled.rate),
+            )
+            for subject, (rule, measure) in self._concerned(compiled, want)
+        ]
+        return _Entry(want, rules, counted)
+
+    def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Measured]]:
         tier = self.tier_of(want.holder_id)
         about = want.kind, want.channel, want.money.currency
-        for rule in compiled.concerned(*about, Per.HOLDER).rules:
-            if rule.tier in (None, tier):
-                yield want.holder_id, rule
+        for measured in compiled.concerned(*about, Per.HOLDER).rules:
+            if measured[0].tier in (None, tier):
+                yield want.holder_id, measured
         if want.card_id is None:
             return
-        for rule in compiled.concerned(*about, Per.CARD).rules:
-            if rule.tier in (None, tier):
-                yield want.card_id, rule
+        for measured in compiled.concerned(*about, Per.CARD).rules:
+            if measured[0].tier in (None, tier):
+                yield want.card_id, measured
         for rule in want.own.rules(want.money.currency) if want.own else ():
-            yield want.card_id, rule
-
-    def _left(self, compiled: Compiled, subject: UUID, rule: Rule, want: Want) -> "_Left":
-        if rule.window is Window.PAYMENT:
-            return _Left(rule.most_minor, rule.most_count)
-        counter = self._counters[_key(subject, rule, self._work.now)]
-        return _Left(
-            None if rule.most_minor is None else max(0, rule.most_minor - counter.amount),
-            None if rule.most_count is None else max(0, rule.most_count - counter.uses),
-        )
-
-    def _counted(self, want: Want, part: Money | None = None) -> Iterable[tuple[_Counter, int]]:
-        at = want.at or self._work.now
-        compiled = self._sheets.at(at)
-        for key, rule in keys_of(compiled, want, at):
-            yield self._counters[key], in_unit(rule, want.money, compiled.rate)
+            yield want.card_id, (rule, rule.measure)
 
 
-class _Left(Struct, frozen=True):
-    minor: int | None
-    uses: int | None
+class _Entry:
+    __slots__ = ("counted", "rules", "want")
+
+    def __init__(
+        self,
+        want: Want,
+        rules: list[tuple[Rule, _Counter | None, int]],
+        counted: list[tuple[_Counter, int]],
+    ) -> None:
+        self.want = want
+        """Kept, so that its id stays its own."""
+        self.rules = rules
+        self.counted = counted
+
+
+def _left(rule: Rule, counter: _Counter | None) -> tuple[int | None, int | None]:
+    """What a rule leaves: minor units, acts; None where it does not limit them."""
+    amount, uses = (0, 0) if counter is None else (counter.amount, counter.uses)
+    return (
+        None if rule.most_minor is None else max(0, rule.most_minor - amount),
+        None if rule.most_count is None else max(0, rule.most_count - uses),
+    )
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 async def open_limits(work: Work, wants: Sequence[Want]) -> Limits:
     """Load the rules and counters of a group, those over both currencies locked in key order."""
     sheets = await sheets_of(work)
-    single: set[Key] = set()
+    counters: dict[Key, _Counter] = {}
     both: set[Key] = set()
     for want in wants:
         at = want.at or work.now
-        for key, rule in keys_of(sheets.at(at), want, at):
-            (both if rule.both else single).add(key)
-    counters = {key: _Counter() for key in (*single, *both)}
+        for key, rule in keys_of(sheets.at(at), want, day_of(at)):
+            counters[key] = _NONE
+            if rule.both:
+                both.add(key)
+    tiers: dict[HolderId, Tier] = {}
     if both:
         for row in await work.rows(_LOCK, *_columns(sorted(both))):
             key = row["subject"], row["measure"], row["start"]
             counters[key] = _Counter(row["amount_minor"], row["uses"], row["version"])
-    tiers: dict[HolderId, Tier] = {}
-    holder_ids = list({want.holder_id for want in wants})
-    for row in await work.rows(_LOAD, *_columns(single), holder_ids):
+    # More than asked for may come, where several measures or days meet; few columns cost less.
+    subjects = list({key[0] for key in counters} | {want.holder_id for want in wants})
+    measures, starts = list({key[1] for key in counters}), list({key[2] for key in counters})
+    for row in await work.rows(_LOAD, subjects, measures, starts):
         if row["tier"] is not None:
             tiers[HolderId(row["subject"])] = Tier(row["tier"])
             continue
         key = row["subject"], row["measure"], row["start"]
-        counters[key] = _Counter(row["amount_minor"], row["uses"], row["version"])
+        if counters.get(key) is _NONE:
+            counters[key] = _Counter(row["amount_minor"], row["uses"], row["version"])
+    for key, counter in counters.items():
+        if counter is _NONE:
+            counters[key] = _Counter()
     return Limits(work, sheets, counters, tiers)
 
 
@@ -288,22 +337,23 @@ async def forget_old(work: Work, most: int = 5_000) -> int:
     return int(tag.removeprefix("DELETE "))
 
 
-def keys_of(compiled: Compiled, want: Want, at: datetime) -> Iterable[tuple[Key, Rule]]:
-    """Every counter an act counts towards, with a rule that says how."""
+def keys_of(compiled: Compiled, want: Want, day: date) -> Iterable[tuple[Key, Rule]]:
+    """Every counter an act of this day counts towards, with a rule that says how."""
     about = want.kind, want.channel, want.money.currency
     counted = compiled.concerned(*about, Per.HOLDER).counted
-    for rule in counted:
-        yield _key(want.holder_id, rule, at), rule
+    for rule, measure in counted:
+        yield (want.holder_id, measure, rule.window.start(day)), rule
     for rule in want.also:
-        if all(rule.measure != one.measure for one in counted):
-            yield _key(want.holder_id, rule, at), rule
+        key = _also_key(want, rule, day)
+        if all(key[1] != measure for _, measure in counted):
+            yield key, rule
     if want.card_id is not None:
-        for rule in compiled.concerned(*about, Per.CARD).counted:
-            yield _key(want.card_id, rule, at), rule
+        for rule, measure in compiled.concerned(*about, Per.CARD).counted:
+            yield (want.card_id, measure, rule.window.start(day)), rule
 
 
-def _key(subject: UUID, rule: Rule, at: datetime) -> Key:
-    return subject, rule.measure, rule.window.start(day_of(at))
+def _also_key(want: Want, rule: Rule, day: date) -> Key:
+    return want.holder_id, rule.measure, rule.window.start(day)
 
 
 def _columns(keys: Iterable[Key]) -> tuple[list[UUID], list[str], list[date]]:
@@ -339,11 +389,11 @@ def _over_count(rule: Rule) -> Declined:
 
 # A day's first counting finds no row; who else inserts it meanwhile makes `write` miss its version.
 _LOAD: Final = """
-select c.subject, c.measure, c.start, c.amount_minor, c.uses, c.version, null as tier
-from unnest($1::uuid[], $2::text[], $3::date[]) as w (subject, measure, start)
-join limit_counters c using (subject, measure, start)
+select subject, measure, start, amount_minor, uses, version, null as tier
+from limit_counters
+where subject = any($1::uuid[]) and measure = any($2::text[]) and start = any($3::date[])
 union all
-select holder_id, null, null, null, null, null, tier from limit_tiers where holder_id = any($4)
+select holder_id, null, null, null, null, null, tier from limit_tiers where holder_id = any($1)
 """
 
 _LOCK: Final = """

@@ -163,12 +163,16 @@ class OwnLimits(Struct, frozen=True, kw_only=True):
         )
 
 
+Measured = tuple[Rule, str]
+"""A rule and its measure, worked out once."""
+
+
 class Concerned(Struct, frozen=True):
     """What of a sheet concerns one sort of act: rules in the order they are answered, and every
     measure it counts towards, whether or not a rule of its holder's tier looks at it."""
 
-    rules: tuple[Rule, ...]
-    counted: tuple[Rule, ...]
+    rules: tuple[Measured, ...]
+    counted: tuple[Measured, ...]
 
 
 class Compiled:
@@ -197,8 +201,8 @@ def _concerned(
     always = Rule(window=Window.DAY, currency=currency, per=per)
     measured = {rule.measure: rule for rule in [*rules, always] if _counts(rule, kind)}
     return Concerned(
-        rules=tuple(sorted(rules, key=lambda rule: _ORDER[rule.window])),
-        counted=tuple(measured[name] for name in sorted(measured)),
+        rules=tuple((r, r.measure) for r in sorted(rules, key=lambda rule: _ORDER[rule.window])),
+        counted=tuple((measured[name], name) for name in sorted(measured)),
     )
 
 

@@ -33,9 +33,8 @@ from wallet.qr.records import (
     Plan,
     Wallet,
     acquaintances_of,
-    paid_codes,
-    payment_states,
     record,
+    states_and_paid,
     wallets_known,
 )
 from wallet.qr.scanning import PayFields, Scan, account_shown, scan
@@ -67,8 +66,8 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
     wallets = await wallets_known(work, holder_ids, numbers)
     own = {(w.holder_id, w.currency): w for w in wallets}
     by_number = {w.number: w for w in wallets}
-    paid = await paid_codes(work, [s.md5 for _, s in sound if s.dynamic])
-    states = await payment_states(work, holder_ids)
+    codes = [s.md5 for _, s in sound if s.dynamic]
+    states, paid = await states_and_paid(work, holder_ids, codes)
     fees = (await fees_of(work)).at(work.now)
     wants = {id(a): want_of(fees, a.holder_id, s.money) for a, s in sound}
     limits = await open_limits(work, list(wants.values()))
@@ -120,10 +119,11 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
     )
     # Read under the wallets' locks: nobody else counts for these holders meanwhile.
     fees = (await fees_of(work)).at(work.now)
-    limits = await open_limits(work, [want_of(fees, p.holder_id, p.money) for p in payments])
-    states = await payment_states(work, list({p.holder_id for p in payments}))
-    paid = await paid_codes(work, [p.plan.md5 for p in payments if p.plan.dynamic])
-    till = Till(book, limits, fees, income)
+    wants = {p.id: want_of(fees, p.holder_id, p.money) for p in payments}
+    limits = await open_limits(work, list(wants.values()))
+    codes = [p.plan.md5 for p in payments if p.plan.dynamic]
+    states, paid = await states_and_paid(work, list({p.holder_id for p in payments}), codes)
+    till = Till(book, limits, wants, fees, income)
     answers = decide_payments(till, payments, states, paid, work.now)
     posted = [p for p in payments if p.posted]
     if posted:

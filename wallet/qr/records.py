@@ -96,29 +96,30 @@ class Payment:
         return self.id.hex[-12:].upper()
 
 
-async def paid_codes(work: Work, codes: list[str]) -> dict[str, IntentId]:
-    """Which of these dynamic codes are paid, by whichever payment of whichever bank."""
-    if not codes:
-        return {}
-    return {row["md5"]: IntentId(row["id"]) for row in await work.rows(_PAID, codes)}
+async def states_and_paid(
+    work: Work, holder_ids: list[HolderId], codes: list[str]
+) -> tuple[dict[HolderId, str | None], dict[str, IntentId]]:
+    """Each holder's payment state (of the Smart ID that is valid, else of the newest); and which of
+    these dynamic codes are paid, by whichever payment of whichever bank."""
+    states: dict[HolderId, str | None] = {}
+    paid: dict[str, IntentId] = {}
+    for row in await work.rows(_STATES_AND_PAID, holder_ids, codes):
+        if row["md5"] is None:
+            states[HolderId(row["id"])] = row["payment_state"]
+        else:
+            paid[row["md5"]] = IntentId(row["id"])
+    return states, paid
 
 
-_PAID: Final = "select md5, id from qr_codes_paid($1)"
-
-
-async def payment_states(work: Work, holder_ids: list[HolderId]) -> dict[HolderId, str | None]:
-    """Each holder's payment state: of the Smart ID that is valid, else of the newest."""
-    rows = await work.rows(_PAYMENT_STATES, holder_ids)
-    return {HolderId(row["holder_id"]): row["payment_state"] for row in rows}
-
-
-_PAYMENT_STATES: Final = """
-select h.id as holder_id, s.payment_state
+_STATES_AND_PAID: Final = """
+select h.id, s.payment_state, null as md5
 from unnest($1::uuid[]) as h (id)
 left join lateral (
     select payment_state from smart_ids where holder_id = h.id
     order by identity_state = 'VALID' desc, changed_at desc, id desc limit 1
 ) s on true
+union all
+select p.id, null, p.md5 from qr_codes_paid($2) p
 """
 
 

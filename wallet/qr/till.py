@@ -16,7 +16,7 @@ from wallet.fees import (
     decide_signed,
     facts_of,
 )
-from wallet.identifiers import AccountId, HolderId, TransferId
+from wallet.identifiers import AccountId, HolderId, IntentId, TransferId
 from wallet.ledger.book import Book, Posted, Posting, TransferKind
 from wallet.limits import Limits, Want
 from wallet.money import Currency, Money
@@ -47,16 +47,22 @@ class Till:
     """One group's book, limits and fees, and where fees go."""
 
     def __init__(
-        self, book: Book, limits: Limits, fees: FeeSheet, income: dict[Currency, AccountId]
+        self,
+        book: Book,
+        limits: Limits,
+        wants: dict[IntentId, Want],
+        fees: FeeSheet,
+        income: dict[Currency, AccountId],
     ) -> None:
         self._book = book
+        self._wants = wants
         self._limits = limits
         self._fees = fees
         self._income = income
 
     def pay(self, payment: Payment, repeat: bool) -> tuple[Posted | Declined, Facts]:
         """One payment and its fee, both or neither; and what is left of its holder's limits."""
-        book, want = self._book, want_of(self._fees, payment.holder_id, payment.money)
+        book, want = self._book, self._wants[payment.id]
         posting = Posting(
             id=TransferId(payment.id),
             debit=payment.debit,

@@ -25,7 +25,8 @@ from wallet.access.atm_hosts import Algorithm
 from wallet.clock import TurnedClock
 from wallet.identifiers import BankId, Secret
 from wallet.registry import holders
-from wallet.work import SYSTEM, WORKER, Work
+from wallet.terms import Sort, establish
+from wallet.work import SYSTEM, WORKER, Work, Works
 
 PIN = "730428"
 NUMBER = "+85512345678"
@@ -114,6 +115,26 @@ async def test_from_a_fresh_phone_to_a_paid_code(
 
     seen = await phone.get(f"/intents/{shown['id']}")
     assert (seen["state"], seen["answer"]) == ("DONE", paid)
+
+
+async def test_a_phone_changes_riel_into_dollars_at_the_rate_it_was_shown(
+    phone: Phone, works: Works, holder: world.WorldHolder, clock: TurnedClock
+) -> None:
+    rate = {"mid_hundredths": 400_000, "spread_bps": 0}
+    await works.perform(SYSTEM, holder.bank, lambda work: establish(work, Sort.RATES, rate))
+    shown = await phone.prepare("exchange", amount="40000", currency="KHR")
+    assert shown["facts"]["valid_until"] > clock.now().isoformat()
+    changed = await phone.authorise(shown)
+    assert (changed["got_minor"], changed["got_currency"]) == (10_00, "USD")
+    accounts = {account["currency"]: account for account in await phone.get("/accounts")}
+    assert accounts["KHR"]["available"]["amount_minor"] == 60_000
+    assert accounts["USD"]["available"]["amount_minor"] == 10_00
+
+    late = await phone.prepare("exchange", amount="40000", currency="KHR")
+    clock.advance(timedelta(seconds=60))
+    with pytest.raises(PhoneError) as error:
+        await phone.authorise(late)
+    assert (error.value.status, error.value.code) == (409, "quote_expired")
 
 
 async def test_the_phone_is_the_same_after_a_kill(

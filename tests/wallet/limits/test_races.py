@@ -17,7 +17,7 @@ from wallet.access.intents import Consumed
 from wallet.clock import TurnedClock
 from wallet.database import Database
 from wallet.ledger.book import Posted
-from wallet.limits import Rule, Window
+from wallet.limits import Rule, Window, open_limits
 from wallet.money import Currency, Money
 from wallet.outcomes import Done, GroupAnswer
 from wallet.teller import Lane, Teller
@@ -158,3 +158,34 @@ def _pause_before_writing(work: Work, read: asyncio.Event, written: asyncio.Even
         return await value(sql, *arguments)
 
     work.value = pausing  # type: ignore[method-assign]
+
+
+async def test_a_counter_is_never_written_over_another_version_than_was_read(
+    works: Works, elsewhere: Works, clock: TurnedClock
+) -> None:
+    """Even by a room that forgot the wallet's lock."""
+    holder = await world.holder(works, khr=1_000_000)
+    want = Act(holder=holder, money=Money.khr(10)).want()
+    attempts = 0
+    read, written = asyncio.Event(), asyncio.Event()
+
+    async def count(work: Work) -> None:
+        limits = await open_limits(work, [want])
+        limits.count(want)
+        await limits.write()
+
+    async def slowly(work: Work) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            _pause_before_writing(work, read, written)
+        await count(work)
+
+    await works.perform(SYSTEM, ACLEDA, count)
+    first = asyncio.create_task(works.perform(SYSTEM, ACLEDA, slowly))
+    await read.wait()
+    await elsewhere.perform(SYSTEM, ACLEDA, count)
+    written.set()
+    await first
+    today = holder.id, "day/any/any/KHR", clock.now().date()
+    assert (attempts, (await counters(works))[today]) == (2, (30, 3))

@@ -32,6 +32,7 @@ from wallet.ledger.book import Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
 from wallet.ledger.statement import balances
 from wallet.limits.expiring import release_due
+from wallet.limits.proof import CHECKS as COUNTED
 from wallet.money import Currency
 from wallet.outcomes import Done, GroupAnswer, Refused
 from wallet.teller import Lane, Teller
@@ -208,7 +209,8 @@ class Shop:
         return await release_due(self.works, ACLEDA)
 
     async def assert_books_right(self) -> None:
-        for finding in await proof.prove(self.works, [*proof.CHECKS, *topups.CHECKS]):
+        checks = [*proof.CHECKS, *topups.CHECKS, *COUNTED]
+        for finding in await proof.prove(self.works, checks):
             assert finding.right, f"{finding.check}: {finding.difference}"
 
     def sent(self, topup_id: TopupId) -> int:
