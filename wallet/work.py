@@ -344,6 +344,19 @@ class Works:
                 raise Refused(Reason.UNAVAILABLE, retry_after_s=EXHAUSTED_PAUSE_S) from exhausted
         raise Refused(Reason.UNAVAILABLE, retry_after_s=1)
 
+    async def look(self, sql: str, *arguments: Any) -> list[Record]:
+        """One statement outside any transaction, for what is asked all the time and needs no wall
+        of its own: a function that answers only what it is meant to. Refuses: unavailable."""
+        for attempt in range(1, 3):
+            try:
+                return await self._database.rows(sql, *arguments)
+            except CONNECTION_LOST as lost:
+                if attempt == 2:
+                    raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
+            except SERVER_EXHAUSTED as exhausted:
+                raise Refused(Reason.UNAVAILABLE, retry_after_s=EXHAUSTED_PAUSE_S) from exhausted
+        raise Refused(Reason.UNAVAILABLE, retry_after_s=1)
+
     async def _once(
         self, actor: Actor, bank: BankId | None, act: Callable[[Work], Awaitable[T]]
     ) -> T:

@@ -182,12 +182,35 @@ async def end_all(work: Work, holder_id: HolderId) -> None:
     await work.execute(_END_ALL, holder_id)
 
 
-async def recognise(work: Work, token_hashes: Sequence[bytes]) -> dict[bytes, HolderSession]:
-    """The live sessions behind these token hashes, by hash, in one statement."""
-    found = await work.structs(
-        HolderSession, _RECOGNISE, list(token_hashes), work.now, work.now - IDLE
-    )
-    return {session.token_hash: session for session in found}
+async def recognise(works: Works, token_hashes: Sequence[bytes]) -> dict[bytes, HolderSession]:
+    """The live sessions behind these token hashes, by hash, in one statement and no transaction;
+    one not used for `SEEN_EVERY` is marked as used. Refuses: UNAVAILABLE."""
+    found: dict[bytes, HolderSession] = {}
+    stale: list[bytes] = []
+    for row in await works.look(_NAMED, list(token_hashes)):
+        now = works.clock.at(row["database_now"])
+        seen_at, cooling_until = row["last_seen_at"], row["cooling_until"]
+        if row["expires_at"] <= now or seen_at <= now - IDLE:
+            continue
+        if seen_at <= now - SEEN_EVERY:
+            stale.append(row["token_hash"])
+        found[row["token_hash"]] = HolderSession(
+            token_hash=row["token_hash"],
+            holder_id=row["holder_id"],
+            device_id=row["device_id"],
+            bank=row["bank"],
+            language=row["language"],
+            last_seen_at=seen_at,
+            expires_at=row["expires_at"],
+            cooling=cooling_until is not None and cooling_until > now,
+        )
+    if stale:
+
+        async def touch(work: Work) -> None:
+            await work.execute(_TOUCH, sorted(stale), work.now)
+
+        await works.perform(_AT_THE_DOOR, None, touch)
+    return found
 
 
 class Recognition:
@@ -220,7 +243,7 @@ class Recognition:
             first = list(islice(self._waiting, TOGETHER_AT_MOST))
             together = {hashed: self._waiting.pop(hashed) for hashed in first}
             try:
-                found = await self._look_up(first)
+                found = await recognise(self._works, first)
             except Exception as error:
                 for answer in chain.from_iterable(together.values()):
                     if not answer.done():
@@ -230,23 +253,6 @@ class Recognition:
                 for answer in answers:
                     if not answer.done():
                         answer.set_result(found.get(hashed))
-
-    async def _look_up(self, hashes: list[bytes]) -> dict[bytes, HolderSession]:
-        stale: list[bytes] = []
-
-        async def look(work: Work) -> dict[bytes, HolderSession]:
-            found = await recognise(work, hashes)
-            seen_before = work.now - SEEN_EVERY
-            stale.extend(h for h, s in found.items() if s.last_seen_at <= seen_before)
-            return found
-
-        async def touch(work: Work) -> None:
-            await work.execute(_TOUCH, sorted(stale), work.now)
-
-        found = await self._works.read(_AT_THE_DOOR, None, look)
-        if stale:
-            await self._works.perform(_AT_THE_DOOR, None, touch)
-        return found
 
 
 def token_hash(token: str) -> bytes:
@@ -292,14 +298,7 @@ _END: Final = "delete from sessions where token_hash = $1"
 
 _END_ALL: Final = "delete from sessions where holder_id = $1"
 
-_RECOGNISE: Final = """
-select s.token_hash, s.holder_id, s.device_id, s.bank, h.language, s.last_seen_at, s.expires_at,
-       coalesce(d.cooling_until > $2, false) as cooling
-from sessions s
-join devices d on d.id = s.device_id
-join holders h on h.id = s.holder_id
-where s.token_hash = any($1) and s.expires_at > $2 and s.last_seen_at > $3 and d.state = 'ACTIVE'
-"""
+_NAMED: Final = "select * from sessions_named($1)"
 
 _TOUCH: Final = """
 update sessions set last_seen_at = $2 where token_hash = any($1) and last_seen_at < $2

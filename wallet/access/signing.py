@@ -8,6 +8,7 @@ anything else is wrong. Pure but for a cache of loaded keys. Who calls: intents,
 import base64
 import binascii
 import hashlib
+import struct
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -33,17 +34,14 @@ SIGNATURE_BYTES: Final = 64
 POINT_BYTES: Final = 65
 KEYS_KEPT: Final = 20_000
 
+_LENGTH: Final = struct.Struct(">I").pack
 _ES256: Final = ECDSA(Prehashed(SHA256()))
 
 
 def canonical(parts: Sequence[str | bytes]) -> bytes:
     """Each part as a 4-byte big-endian length and its bytes (text in UTF-8)."""
-    pieces = []
-    for part in parts:
-        raw = part.encode() if isinstance(part, str) else part
-        pieces.append(len(raw).to_bytes(4, "big"))
-        pieces.append(raw)
-    return b"".join(pieces)
+    raw = [part.encode() if isinstance(part, str) else part for part in parts]
+    return b"".join([piece for part in raw for piece in (_LENGTH(len(part)), part)])
 
 
 def transaction(

@@ -341,14 +341,13 @@ async def open_book(
 async def _load_accounts(work: Work, ids: list[AccountId], *, exact: bool) -> dict[int, Account]:
     """Floor accounts locked in id order and read; house accounts read, without a lock unless
     `exact`."""
-    locked = await work.rows(_LOCK_FLOOR_ACCOUNTS, ids, work.bank)
-    accounts = {row["id"]: Account(row, exact=True) for row in locked}
-    rest = [account_id for account_id in ids if account_id not in accounts]
-    if rest:
-        sql = _LOCK_AND_READ_HOUSE_ACCOUNTS if exact else _READ_HOUSE_ACCOUNTS
-        for row in await work.rows(sql, rest, work.bank):
-            accounts[row["id"]] = Account(row, exact=exact)
-    return accounts
+    rows = await work.rows(_LOAD_ACCOUNTS, ids, work.bank)
+    house = [row["id"] for row in rows if not row["has_floor"]] if exact else []
+    if house:
+        read = {row["id"]: row for row in rows}
+        read.update((row["id"], row) for row in await work.rows(_LOCK_HOUSE_ACCOUNTS, house))
+        rows = list(read.values())
+    return {row["id"]: Account(row, exact=exact or row["has_floor"]) for row in rows}
 
 
 async def _transfers(work: Work, sql: str, ids: Sequence[UUID]) -> list[Row]:
@@ -370,20 +369,26 @@ select original_id from reversals where original_id = any($1) order by original_
 
 _RETURNED = "select original_id, returned_minor from reversals where original_id = any($1)"
 
-_LOCK_FLOOR_ACCOUNTS = """
-select id, currency, has_floor, closed_at is not null as closed,
-       debits_pending, debits_posted, credits_pending, credits_posted
-from accounts where id = any($1) and has_floor and bank = $2
-order by id for no key update
-"""
+_ACCOUNT_FIELDS = """id, currency, has_floor, closed_at is not null as closed,
+       debits_pending, debits_posted, credits_pending, credits_posted"""
 
-_READ_HOUSE_ACCOUNTS = """
-select id, currency, has_floor, closed_at is not null as closed,
-       debits_pending, debits_posted, credits_pending, credits_posted
+_LOAD_ACCOUNTS = f"""
+with wallets as (
+    select {_ACCOUNT_FIELDS}
+    from accounts where id = any($1) and has_floor and bank = $2
+    order by id for no key update
+)
+select * from wallets
+union all
+select {_ACCOUNT_FIELDS}
 from accounts where id = any($1) and not has_floor and bank = $2
-"""
+"""  # noqa: S608 - of constants
 
-_LOCK_AND_READ_HOUSE_ACCOUNTS = _READ_HOUSE_ACCOUNTS + "order by id for no key update"
+_LOCK_HOUSE_ACCOUNTS = f"""
+select {_ACCOUNT_FIELDS}
+from accounts where id = any($1) and not has_floor
+order by id for no key update
+"""  # noqa: S608 - of constants
 
 _TRANSFER_FIELDS = """
 select id, phase, kind, debit_account_id, credit_account_id, amount_minor, currency, pending_id,

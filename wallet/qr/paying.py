@@ -67,7 +67,7 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
     own = {(w.holder_id, w.currency): w for w in wallets}
     by_number = {w.number: w for w in wallets}
     codes = [s.md5 for _, s in sound if s.dynamic]
-    states, paid = await states_and_paid(work, holder_ids, codes)
+    _, paid = await states_and_paid(work, [], codes) if codes else ({}, {})
     fees = (await fees_of(work)).at(work.now)
     wants = {id(a): want_of(fees, a.holder_id, s.money) for a, s in sound}
     limits = await open_limits(work, list(wants.values()))
@@ -84,7 +84,7 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
         refusal = (
             decide_parties(scanned, request.holder_id, payer, target)
             or (Refused(Reason.QR_ALREADY_PAID) if scanned.md5 in paid else None)
-            or _refused(decide_standing(states[request.holder_id]))
+            or _refused(decide_standing(payer.payment_state if payer else None))
             or _refused(limits.check(wants[id(request)]))
         )
         if refusal is not None or payer is None:

@@ -52,6 +52,8 @@ class Wallet(Struct, frozen=True, kw_only=True):
     closed: bool
     name_latin: str | None
     name_khmer: str | None
+    payment_state: str | None
+    """Of its holder's Smart ID: the valid one's, else the newest's. For payers only."""
 
 
 class Acquaintance(Struct, frozen=True, kw_only=True):
@@ -131,8 +133,14 @@ async def wallets_known(work: Work, holder_ids: list[HolderId], numbers: list[st
 # The payers' wallets, and payees' wallets by number with the registry's names: one bank's, by wall.
 _WALLETS: Final = """
 select a.id, a.holder_id, a.currency, a.number, a.closed_at is not null as closed,
-       h.name_latin, h.name_khmer
-from accounts a left join holders h on h.id = a.holder_id
+       h.name_latin, h.name_khmer, s.payment_state
+from accounts a
+left join holders h on h.id = a.holder_id
+left join lateral (
+    select payment_state from smart_ids
+    where holder_id = a.holder_id and a.holder_id = any($1::uuid[])
+    order by identity_state = 'VALID' desc, changed_at desc, id desc limit 1
+) s on true
 where a.kind = 'wallet' and (a.holder_id = any($1::uuid[]) or a.number = any($2::text[]))
 """
 
@@ -151,19 +159,22 @@ async def acquaintances_of(work: Work, sound: Sequence[tuple[Asked, Scan]]) -> l
 
 
 _ACQUAINTANCES: Final = """
-select coalesce(bool_or(p.account and p.detail), false) as known,
-       coalesce(bool_or(p.named and not (p.account and p.detail)), false) as elsewhere,
-       coalesce(bool_or(not p.named and not (p.account and p.detail)), false) as look_alike
+select k.known is not null as known, coalesce(bool_or(p.named), false) as elsewhere,
+       coalesce(bool_or(not p.named), false) as look_alike
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality
      as q (holder_id, account, detail, name, skeleton, place)
 left join lateral (
-    select r.payee_account = q.account as account, r.payee_detail = q.detail as detail,
-           r.payee_name = q.name as named
-    from qr_payments r
+    select true as known from qr_payments r
     where r.holder_id = q.holder_id and r.payee_skeleton = q.skeleton
+      and r.payee_account = q.account and r.payee_detail = q.detail limit 1
+) k on true
+left join lateral (
+    select r.payee_name = q.name as named
+    from qr_payments r
+    where k.known is null and r.holder_id = q.holder_id and r.payee_skeleton = q.skeleton
     order by r.created_at desc limit 50
 ) p on true
-group by q.place order by q.place
+group by q.place, k.known order by q.place
 """
 
 
