@@ -189,6 +189,8 @@ def _defect(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
 def _fields(error: ValidationException) -> dict[str, str]:
     extra = error.extra if isinstance(error.extra, list) else []
     told = {str(one.get("key", "request")): str(one.get("message", "")) for one in extra}
+    if told.pop("data", None) is not None:  # the framework's word for a body that is not there
+        told["body"] = "Expected JSON"
     return told or {"request": error.detail}
 
 
