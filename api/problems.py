@@ -65,6 +65,7 @@ STATUSES: Final[dict[Reason, int]] = {
     Reason.HOLD_EXPIRED: 410,
     Reason.HOLD_NOT_YET_EXPIRED: 409,
     Reason.EXCEEDS_HOLD: 422,
+    Reason.NOT_YET_SEALED: 409,
     Reason.SMART_ID_NOT_ACTIVE: 403,
     Reason.SMART_ID_FROZEN: 403,
     Reason.CARD_LIMIT_REACHED: 409,

@@ -213,6 +213,10 @@ SENTENCES: Final[dict[Reason, tuple[str, str]]] = {
         "That is more than was reserved.",
         "ចំនួននេះលើសពីទឹកប្រាក់ដែលបានកក់។",
     ),
+    Reason.NOT_YET_SEALED: (
+        "The receipt for this entry is not ready yet; ask again in a moment.",
+        "បង្កាន់ដៃនៃប្រតិបត្តិការនេះមិនទាន់រួចរាល់ទេ សូមរង់ចាំបន្តិចហើយសួរម្តងទៀត។",
+    ),
     Reason.SMART_ID_NOT_ACTIVE: (
         "The Smart ID is not active for payments; ask your agency or bank.",
         "កាត Smart ID មិនទាន់សកម្មសម្រាប់ការទូទាត់ សូមសួរស្ថាប័ន ឬធនាគាររបស់អ្នក។",

@@ -9,7 +9,8 @@ Reading order, each room standing on those before it:
 5. work                                  one transaction: actor, key, effect, events, commit
 6. teller                                concurrent callers served in groups, one Work a group
 7. ledger                                accounts, transfers, holds, statements, proof
-8. registry, access                      people, banks, Smart IDs; devices, codes, intents, staff
+8. registry, access, seals               people, banks, Smart IDs; devices, codes, intents, staff;
+                                         the books under signed roots, and receipts from them
 9. cards                                 virtual cards tied to the Smart ID
 10. salary, topups, qr                   how money comes and goes
 11. disputes                             putting right what went wrong

@@ -72,6 +72,7 @@ class Reason(enum.StrEnum):
     HOLD_EXPIRED = "hold_expired"
     HOLD_NOT_YET_EXPIRED = "hold_not_yet_expired"
     EXCEEDS_HOLD = "exceeds_hold"
+    NOT_YET_SEALED = "not_yet_sealed"
     # Smart ID and cards
     SMART_ID_NOT_ACTIVE = "smart_id_not_active"
     SMART_ID_FROZEN = "smart_id_frozen"
@@ -124,6 +125,7 @@ _RETRYABLE: Final = frozenset(
         Reason.OUTCOME_UNKNOWN,
         Reason.INTERNAL,
         Reason.OTP_UNAVAILABLE,
+        Reason.NOT_YET_SEALED,
     }
 )
 
