@@ -44,7 +44,7 @@ def verify(lines: Iterable[bytes], keys: chain.Keys) -> tuple[SignedHeader, Sign
     for line_no, line in enumerate(lines, 1):
         try:
             signed = read_seal(msgspec.json.decode(line, type=SealForm))
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise BadChain(f"line {line_no}: not a signed header: {error}") from None
         header = signed.header
         fault = chain.signature_fault(signed, keys)

@@ -123,6 +123,8 @@ def from_json(data: bytes) -> Receipt:
         if "truncated" in str(error):
             raise BadReceipt("the file is cut short") from None
         raise BadReceipt("this is not a receipt: it is not JSON") from None
+    except RecursionError:
+        raise BadReceipt("this is not a receipt: it is nested too deep") from None
     if isinstance(told, dict) and isinstance(told.get("receipt"), dict):
         told = told["receipt"]
     if not isinstance(told, dict) or not str(told.get("format")).startswith("smartid.receipt/"):

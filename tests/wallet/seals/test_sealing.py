@@ -47,7 +47,8 @@ async def waiting_xmin(connection: asyncpg.Connection) -> None:
     ends = time.monotonic() + 10
     while time.monotonic() < ends:
         if not await connection.fetchval(
-            "select 1 from pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()"
+            "select 1 from pg_stat_activity "
+            "where backend_xid is not null and pid <> pg_backend_pid()"
         ):
             return
         await asyncio.sleep(0.01)
