@@ -61,16 +61,21 @@ async def main(transfers: int = 200_000, seconds: float = 8.0) -> None:
 async def _load(base: SimpleNamespace, transfers: int) -> None:
     """`transfers` rows between wallets in transactions of `AT_ONCE`, and counters to match."""
     began = time.perf_counter()
-    await base.database.run(_OPEN, BANK, ACCOUNTS)
+    await _run(base, _OPEN, BANK, ACCOUNTS)
+    await _run(base, _FUND, BANK)
     for start in range(0, transfers, AT_ONCE):
-        await base.database.run(_LOAD, BANK, ACCOUNTS, start, min(AT_ONCE, transfers - start))
-    await base.database.run(_COUNT)
+        await _run(base, _LOAD, BANK, ACCOUNTS, start, min(AT_ONCE, transfers - start))
+    await _run(base, _COUNT)
     rows = await base.database.rows("select pg_total_relation_size('transfers') as bytes")
     print(
         f"{transfers:,} transfers loaded in {time.perf_counter() - began:.0f} s, "
         f"{rows[0]['bytes'] / 2**30:.2f} GiB with indexes",
         flush=True,
     )
+
+
+async def _run(base: SimpleNamespace, sql: str, *arguments: Any) -> None:
+    await base.works.perform(SYSTEM, None, lambda work: work.execute(sql, *arguments))
 
 
 async def _payments_beside(url: str, other: Callable[..., None] | None, seconds: float) -> float:
@@ -84,7 +89,7 @@ async def _payments_beside(url: str, other: Callable[..., None] | None, seconds:
         await asyncio.sleep(3.0)  # its imports are not what is measured
     database = await Database.connect(url, statement_timeout_s=120, lock_timeout_s=30)
     works = Works(database, SystemClock())
-    rows = await database.rows("select id from accounts where kind = 'wallet' order by id")
+    rows = await works.read(SYSTEM, BANK, lambda work: work.rows(_WALLETS))
     wallets = [AccountId(row["id"]) for row in rows]
 
     async def lane(number: int, end: float) -> int:
@@ -135,7 +140,7 @@ def _prove(url: str, whole: bool = True, stop: Event | None = None) -> None:
             if not right:
                 raise SystemExit("\n".join(lines))
             if stop is None:
-                rows = (await database.rows("select count(*) as n from transfers"))[0]["n"]
+                rows = (await database.rows(_HOW_MANY))[0]["n"]
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 form = "whole" if whole else "quick"
                 print(
@@ -164,29 +169,42 @@ def _keep_sealing(url: str, whole: bool, stop: Any) -> None:
     asyncio.run(run())
 
 
+_WALLETS: Final = "select id from accounts where kind = 'wallet' order by id"
+
+_HOW_MANY: Final = "select sum(entries)::bigint as n from seal_positions where log = 1"
+
 _OPEN: Final = """
 insert into accounts (bank, kind, currency, holder_id, number, has_floor, opened_at, credits_posted)
 select $1, 'wallet', 'KHR', gen_random_uuid(), i::text, true, now(), 0
-from generate_series(1, $2) i
+from generate_series(1, $2::integer) i
+union all select $1, 'treasury', 'KHR', null, null, false, now(), 0
+"""
+
+_FUND: Final = """
+insert into transfers (id, bank, phase, kind, debit_account_id, credit_account_id, amount_minor,
+                       currency, at)
+select gen_random_uuid(), $1, 'posted', 'opening', t.id, w.id, 1000000, 'KHR', now()
+from accounts w, accounts t where w.kind = 'wallet' and t.kind = 'treasury'
 """
 
 # Each pays the next the same sum, so every wallet can; ids sort by time as UUIDv7 do.
 _LOAD: Final = """
-with wallets as (select array_agg(id order by id) as ids from accounts where kind = 'wallet')
+with wallets as (select min(id) as first from accounts where kind = 'wallet')
 insert into transfers (id, bank, phase, kind, debit_account_id, credit_account_id, amount_minor,
                        currency, at)
 select (lpad(to_hex($3::bigint + i), 12, '0') || '7' || substr(md5(($3 + i)::text), 1, 3) || 'a'
         || substr(md5(($3 + i)::text), 4, 15))::uuid,
-       $1, 'posted', 'transfer', ids[1 + ($3 + i) % $2], ids[1 + ($3 + i + 1) % $2], 100, 'KHR',
+       $1, 'posted', 'transfer', first + ($3 + i) % $2, first + ($3 + i + 1) % $2, 100, 'KHR',
        clock_timestamp()
 from wallets, generate_series(0, $4::integer - 1) i
 """
 
 _COUNT: Final = """
-update accounts a set debits_posted = d.minor, credits_posted = c.minor
-from (select debit_account_id as id, sum(amount_minor) as minor from transfers group by 1) d,
-     (select credit_account_id as id, sum(amount_minor) as minor from transfers group by 1) c
-where d.id = a.id and c.id = a.id
+update accounts a set debits_posted = debits, credits_posted = credits
+from (select id, sum(debit) as debits, sum(credit) as credits
+      from (select debit_account_id as id, amount_minor as debit, 0 as credit from transfers
+            union all select credit_account_id, 0, amount_minor from transfers) m group by id) s
+where s.id = a.id
 """
 
 if __name__ == "__main__":

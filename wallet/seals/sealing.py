@@ -26,7 +26,12 @@ from wallet.work import WORKER, Work, Works
 BATCH: Final = 1024
 """Entries in one batch at most: a path of ten hashes, which fits a QR code."""
 
-BATCHES_AT_ONCE: Final = 16
+BATCHES_AT_ONCE: Final = 256
+"""Batches of one log in one step at most: what a sealer that was away catches up with."""
+
+_READING: Final = 0x5EA1
+"""The advisory lock of whoever reads what is to be sealed: nobody else need do so meanwhile."""
+
 SIGN_TOGETHER: Final = 64
 
 
@@ -47,28 +52,26 @@ async def seal_next(works: Works, *, batch: int = BATCH) -> int:
 
     Raises SealsBroken when the database was put back to before its own seals.
     """
-    seen = await works.read(WORKER, None, _look)
-    if seen is None:
+    found = await works.read(WORKER, None, lambda work: _waiting(work, batch))
+    if not any(waiting.parts for waiting in found):
         return 0
 
     async def act(work: Work) -> int:
-        held = await work.rows(_HOLD_POSITIONS)
-        if len(held) != len(Log):
-            return 0  # another process seals
+        held = {Log(row["log"]): row for row in await work.rows(_HOLD_POSITIONS)}
+        if any(_place(held.get(one.log)) != _place(one.row) for one in found):
+            return 0  # another process seals, or has sealed meanwhile
         own_xid: int = await work.value("select pg_current_xact_id()::text::bigint")
         tip = await work.row(_TIP)
-        number, previous = (0, chain.FIRST) if tip is None else (tip["number"], _hash_of(tip))
-        count = 0
-        for row in held:
-            log = Log(row["log"])
-            parts, complete_below = await _waiting(work, log, row, batch)
-            headers = _chained(log, row, parts, number, previous, work.now)
-            await _store(work, headers, parts)
+        number, previous = (0, chain.FIRST)
+        if tip is not None:
+            number, previous = tip["number"], header_of(tip).hash()
+        for one in found:
+            headers = _chained(one, number, previous, work.now)
+            await _store(work, headers, one.parts)
             if headers:
                 number, previous = headers[-1].number, headers[-1].hash()
-            await _move_on(work, row, parts, complete_below, (own_xid, seen[log]))
-            count += sum(part.entries for part in parts)
-        return count
+            await _move_on(work, one, own_xid)
+        return sum(one.entries for one in found)
 
     return await works.perform(WORKER, None, act)
 
@@ -148,48 +151,82 @@ class _Part(Struct, frozen=True, kw_only=True):
     leaves: bytes
 
 
-async def _look(work: Work) -> dict[Log, int] | None:
-    """How far each log's `seq` is given out, read before any transaction of ours begins; None
-    when there is nothing to seal."""
-    waiting = False
+class _Waiting(Struct, frozen=True, kw_only=True):
+    """What waits in one log: its position when it was read, the next batches, the xid below which
+    nothing is left unsealed after them, the lowest seq left (None: not looked for), and how far
+    seq was given out before any transaction of ours began."""
+
+    log: Log
+    row: Any
+    parts: list[_Part]
+    complete_below: int
+    lowest_left: int | None
+    given_out: int
+
+    @property
+    def entries(self) -> int:
+        return sum(part.entries for part in self.parts)
+
+
+async def _waiting(work: Work, batch: int) -> list[_Waiting]:
+    """Read and hash what is to be sealed, in a transaction without an id: however long it takes,
+    it holds back nobody who follows a log below `pg_snapshot_xmin`."""
+    if not await work.value("select pg_try_advisory_xact_lock($1)", _READING):
+        return []
+    found = []
     for row in await work.rows(_POSITIONS):
         if row["below"] <= row["xid"]:
             raise SealsBroken(
                 f"log {row['log']} is sealed up to transaction {row['xid']}, but this server is at "
                 f"{row['below']}: restored from a dump into a younger server?"
             )
-        there = await work.value(
-            _ANYTHING[Log(row["log"])], row["floor_seq"], str(row["xid"]), row["seq"]
-        )
-        waiting = waiting or there
-    if not waiting:
-        return None
-    return {log: await work.value(_GIVEN_OUT[log]) for log in Log}
+        found.append(await _waiting_in(work, Log(row["log"]), row, batch))
+    return found
 
 
-async def _waiting(work: Work, log: Log, row: Any, batch: int) -> tuple[list[_Part], int]:
-    """The next batches of a log, and the xid below which nothing is left unsealed after them."""
+async def _waiting_in(work: Work, log: Log, row: Any, batch: int) -> _Waiting:
+    # First of all: what is given out later belongs to transactions that may begin after ours.
+    given_out = await work.value(_GIVEN_OUT[log])
+    position = (str(row["xid"]), row["seq"])
     limit = batch * BATCHES_AT_ONCE
-    found = await work.rows(_NEXT[log], row["floor_seq"], str(row["xid"]), row["seq"], limit, batch)
-    parts = [_Part(**{name: part[name] for name in _Part.__struct_fields__}) for part in found]
-    if sum(part.entries for part in parts) >= limit:
-        return parts, parts[-1].last_xid
-    # What this transaction saw as finished before the reading is sealed whole now.
-    return parts, row["below"]
+    cut = await work.row(_CUT[log], row["floor_seq"], *position, limit)
+    parts: list[_Part] = []
+    complete_below, lowest_left = row["below"], None
+    if cut is not None:
+        last = (str(cut["xid"]), cut["seq"])
+        reach = (cut["lowest_seq"], cut["highest_seq"])
+        rows = await work.rows(_NEXT[log], *position, *last, *reach, batch)
+        parts = [_Part(**{name: part[name] for name in _Part.__struct_fields__}) for part in rows]
+        if cut["entries"] == limit:
+            complete_below = cut["xid"]
+            if row["below"] > row["coming_xid"]:
+                lowest_left = await work.value(
+                    _LOWEST_LEFT[log], row["floor_seq"], *last, str(row["coming_xid"])
+                )
+    return _Waiting(
+        log=log,
+        row=row,
+        parts=parts,
+        complete_below=complete_below,
+        lowest_left=lowest_left,
+        given_out=given_out,
+    )
 
 
-def _chained(
-    log: Log, row: Any, parts: Sequence[_Part], number: int, previous: bytes, now: datetime
-) -> list[Header]:
+def _place(row: Any) -> tuple[int, int, int] | None:
+    return None if row is None else (row["xid"], row["seq"], row["entries"])
+
+
+def _chained(one: _Waiting, number: int, previous: bytes, now: datetime) -> list[Header]:
     headers: list[Header] = []
-    position = row["entries"]
-    for part in parts:
+    position = one.row["entries"]
+    for part in one.parts:
         leaves = leaves_of({"leaves": part.leaves})
         headers.append(
             Header(
                 number=number + 1,
                 previous=previous,
-                log=log,
+                log=one.log,
                 position=position,
                 entries=part.entries,
                 last_xid=part.last_xid,
@@ -224,26 +261,24 @@ async def _store(work: Work, headers: Sequence[Header], parts: Sequence[_Part]) 
     )
 
 
-async def _move_on(
-    work: Work, row: Any, parts: Sequence[_Part], complete_below: int, coming: tuple[int, int]
-) -> None:
+async def _move_on(work: Work, one: _Waiting, own_xid: int) -> None:
     """Move a log's position past its parts, and its floor as far as is certain.
 
-    `coming`: our own xid, and how far `seq` was given out before we had it: a transaction with a
-    later xid began after that, so its rows lie above. That becomes the floor once every
-    transaction up to our own is sealed.
+    A transaction with a later xid than ours began after `given_out` was read, so its rows lie
+    above that: it becomes the floor once every transaction up to ours is sealed. While there is
+    much to catch up with, all of those have ended, and the lowest row of them that is left shows.
     """
-    xid, seq = (parts[-1].last_xid, parts[-1].last_seq) if parts else (row["xid"], row["seq"])
-    entries = row["entries"] + sum(part.entries for part in parts)
-    floor, waits_for, coming_seq = row["floor_seq"], row["coming_xid"], row["coming_seq"]
-    if complete_below > waits_for:
-        floor = coming_seq
-        waits_for, coming_seq = coming
-    await work.execute(_MOVE, row["log"], str(xid), seq, entries, floor, str(waits_for), coming_seq)
-
-
-def _hash_of(row: Any) -> bytes:
-    return header_of(row).hash()
+    row = one.row
+    xid, seq = row["xid"], row["seq"]
+    if one.parts:
+        xid, seq = one.parts[-1].last_xid, one.parts[-1].last_seq
+    floor, coming = row["floor_seq"], (row["coming_xid"], row["coming_seq"])
+    if one.complete_below > coming[0]:
+        floor, coming = coming[1], (own_xid, one.given_out)
+    elif one.lowest_left is not None:
+        floor = max(floor, min(one.lowest_left - 1, coming[1]))
+    entries = row["entries"] + one.entries
+    await work.execute(_MOVE, row["log"], str(xid), seq, entries, floor, str(coming[0]), coming[1])
 
 
 _ROW: Final = """
@@ -255,38 +290,50 @@ from seal_positions order by log
 _POSITIONS: Final = _ROW
 _HOLD_POSITIONS: Final = f"{_ROW} for update skip locked"
 
-_ANYTHING: Final = {
-    log: f"""
-    select exists(select 1 from {log.table}
-                  where seq > $1 and (xid, seq) > ($2::text::xid8, $3)
-                    and xid < pg_snapshot_xmin(pg_current_snapshot()))
-    """  # noqa: S608 - one of our two tables
-    for log in Log
-}
-
 # Before its first use a sequence shows the number it will give.
 _GIVEN_OUT: Final = {
     log: f"select last_value - (not is_called)::integer from {log.table}_seq_seq"  # noqa: S608
     for log in Log
 }
 
-# Only rows that are taken are hashed. `xid` of the window goes back as a number that fits.
-_NEXT: Final = {
+# Keys alone are sorted here; the rows are read and hashed by the next statement.
+_CUT: Final = {
     log: f"""
     with taken as (
-        select *, row_number() over (order by xid, seq) - 1 as place
-        from {log.table}
+        select xid, seq from {log.table}
         where seq > $1 and (xid, seq) > ($2::text::xid8, $3)
           and xid < pg_snapshot_xmin(pg_current_snapshot())
         order by xid, seq limit $4
+    )
+    select taken.xid::text::bigint as xid, seq, count(*) over () as entries,
+           min(seq) over () as lowest_seq, max(seq) over () as highest_seq
+    from taken order by taken.xid desc, seq desc limit 1
+    """  # noqa: S608 - one of our two tables
+    for log in Log
+}
+
+_NEXT: Final = {
+    log: f"""
+    with taken as (
+        select *, row_number() over (order by xid, seq) - 1 as place from {log.table}
+        where (xid, seq) > ($1::text::xid8, $2) and (xid, seq) <= ($3::text::xid8, $4)
+          and seq between $5 and $6
     )
     select count(*)::integer as entries,
            max(xid::text::bigint) as last_xid,
            (array_agg(seq order by place desc))[1] as last_seq,
            min(seq) as lowest_seq, max(seq) as highest_seq,
            string_agg({leaf_sql(log)}, ''::bytea order by place) as leaves
-    from taken group by place / $5 order by place / $5
+    from taken group by place / $7 order by place / $7
     """  # noqa: S608 - one of our two tables, its columns
+    for log in Log
+}
+
+_LOWEST_LEFT: Final = {
+    log: f"""
+    select min(seq) from {log.table}
+    where seq > $1 and (xid, seq) > ($2::text::xid8, $3) and xid <= $4::text::xid8
+    """  # noqa: S608 - one of our two tables
     for log in Log
 }
 

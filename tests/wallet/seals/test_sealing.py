@@ -135,9 +135,13 @@ async def test_a_late_commit_is_waited_for_and_nothing_is_sealed_twice(
         await later.close()
 
 
+@pytest.mark.parametrize("at_once", [2, sealing.BATCHES_AT_ONCE])
 async def test_while_many_write_and_some_roll_back_each_row_is_sealed_once(
-    works: Works, database_url: str
+    works: Works, database_url: str, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    """With few batches a step the sealer is always behind, and catches up."""
+    monkeypatch.setattr(sealing, "BATCHES_AT_ONCE", at_once)
+
     async def write(lane: int) -> None:
         connection = await asyncpg.connect(database_url)
         for i in range(12):
