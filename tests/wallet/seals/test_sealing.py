@@ -273,3 +273,15 @@ async def test_idle_logs_cost_no_transaction(works: Works, database: Database) -
         assert await sealing.step(works, SIGNER) == 0
     after = await database.rows("select xmin::text, seq from seal_positions order by log")
     assert after == before
+
+
+async def test_the_first_row_of_a_log_that_was_long_empty_is_sealed(works: Works) -> None:
+    """A sequence never used shows 1 as its last value, as one used once does."""
+    for _ in range(4):
+        await pay(works, 2, note=False)
+        await seal_all(works)
+    await pay(works, 2)
+    await seal_all(works)
+    assert len(await standing_leaves(works, Log.AUDIT)) == 1
+    assert await sealed_leaves(works, Log.AUDIT) == await standing_leaves(works, Log.AUDIT)
+    assert not await found(works)
