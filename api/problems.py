@@ -82,6 +82,7 @@ STATUSES: Final[dict[Reason, int]] = {
     Reason.EXCEEDS_ORIGINAL: 422,
     Reason.ALREADY_REVERSED: 409,
     Reason.REVERSED_FIRST: 410,
+    Reason.NOT_YET_SEALED: 409,
     Reason.SMART_ID_NOT_ACTIVE: 403,
     Reason.SMART_ID_FROZEN: 403,
     Reason.CARD_LIMIT_REACHED: 409,

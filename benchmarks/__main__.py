@@ -3,14 +3,17 @@
 import argparse
 import asyncio
 
-from benchmarks import core, payments, salary_day
+from benchmarks import core, payments, prove, salary_day
 
 
 def main() -> None:
     """Measure what is named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", default=["core", "payments", "salary"])
+    parser.add_argument("which", nargs="*", default=["core", "payments", "salary", "prove"])
     parser.add_argument("--quick", action="store_true", help="short rounds, for a first look")
+    parser.add_argument(
+        "--transfers", type=int, default=200_000, help="how many the proof is over (200,000)"
+    )
     options = parser.parse_args()
     seconds, rounds = (3.0, 1) if options.quick else (8.0, 3)
     for which in options.which:
@@ -21,8 +24,10 @@ def main() -> None:
                 asyncio.run(payments.main(seconds, rounds))
             case "salary":
                 salary_day.run(20_000 if options.quick else 220_000)
+            case "prove":
+                asyncio.run(prove.main(options.transfers, seconds))
             case _:
-                parser.error(f"there is no {which}: core, payments, salary")
+                parser.error(f"there is no {which}: core, payments, salary, prove")
 
 
 if __name__ == "__main__":

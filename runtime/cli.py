@@ -97,16 +97,32 @@ def seed(context: typer.Context) -> None:
 
 
 @app.command()
-def prove(context: typer.Context) -> None:
+def prove(
+    context: typer.Context,
+    since_last: Annotated[
+        bool,
+        typer.Option(
+            "--since-last", help="Only what was sealed since the last proof that was right"
+        ),
+    ] = False,
+    anchor: Annotated[
+        Path | None, typer.Option(help="Headers exported earlier: is the chain still that one?")
+    ] = None,
+) -> None:
     """Prove the books right, now; exit status 1 when they are not."""
     from runtime import prove as proving
     from runtime.resources import open_resources
+    from runtime.seal_commands import held_outside
+    from runtime.seal_keys import trusted_keys
     from runtime.supervisor import own_servers
+
+    keys = trusted_keys(context.obj)
+    known = held_outside(anchor, keys)
 
     async def run(complete: Settings) -> bool:
         # The books of years are added up in one statement a check.
         async with open_resources(complete, statement_timeout_s=3600.0) as resources:
-            return await proving.tell(resources.works)
+            return await proving.tell(resources.works, keys, whole=not since_last, known=known)
 
     with own_servers(context.obj) as (complete, _):
         right = asyncio.run(run(complete))
@@ -128,6 +144,10 @@ def demo(
 
 def main() -> None:
     """The console script."""
+    from runtime.seal_commands import receipt, seals
+
+    app.add_typer(receipt, name="receipt")
+    app.add_typer(seals, name="seals")
     try:
         app()
     except tuple(_refusals()) as refusal:

@@ -18,6 +18,7 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
     SMARTID_KEY_FILE             the vault's master key (<data>/master.key)
     SMARTID_ALLOW_SOFTWARE_KEYS  1: production may keep that key in a file
+    SMARTID_SEAL_KEY             number of the key that signs seals; raise it to rotate (1)
 """
 
 import enum
@@ -60,6 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sms_url: str | None = None
     teller: str = "groups"
     key_file: Path
+    seal_key: int = 1
 
     @property
     def needs_own_servers(self) -> bool:
@@ -104,6 +106,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_SMS_URL": self.sms_url,
             "SMARTID_TELLER": self.teller,
             "SMARTID_KEY_FILE": self.key_file,
+            "SMARTID_SEAL_KEY": self.seal_key,
         }
         return {name: str(value) for name, value in told.items() if value is not None}
 
@@ -132,6 +135,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         sms_url=given.url("SMARTID_SMS_URL", ("http", "https")),
         teller=given.choice("SMARTID_TELLER", ("groups", "one_by_one")),
         key_file=Path(key_file).absolute() if key_file else folder / "master.key",
+        seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
     )
     _refuse_unfit_production(settings, given)
     return settings

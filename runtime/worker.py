@@ -1,4 +1,4 @@
-"""The worker role: durable jobs, notices, and holds whose moment has come.
+"""The worker role: durable jobs, notices, holds whose moment has come, and seals over the books.
 
 Promise: every loop is safe to run in any number of processes and to kill at any line; a loop
 that fails says so, waits and goes on. Who calls: cli (`smartid serve --role worker`), demo, tests.
@@ -20,6 +20,7 @@ from notifications.live import Wake, waker
 from runtime.handlers import Handler, handlers, rounds
 from runtime.operators import HttpOperators
 from runtime.resources import open_resources
+from runtime.seal_keys import publish, signer_of
 from runtime.settings import Settings
 from wallet import jobs
 from wallet.clock import Clock
@@ -29,6 +30,7 @@ from wallet.jobs import Again, Job
 from wallet.limits.expiring import release_due
 from wallet.outcomes import Refused
 from wallet.registry import banks
+from wallet.seals import sealing
 from wallet.topups import Patience
 from wallet.work import WORKER, Work, Works
 
@@ -38,6 +40,7 @@ TOGETHER: Final = 16
 IDLE_S: Final = 0.1
 FAULT_S: Final = 1.0
 ROUNDS_EVERY_S: Final = 5.0
+SEAL_EVERY_S: Final = 1.0
 RENEW_EVERY_S: Final = jobs.LEASE_S / 3
 
 _log = logging.getLogger("smartid.worker")
@@ -60,6 +63,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
             return await resources.works.read(WORKER, None, query)
 
+        signer = signer_of(settings)
+        await publish(resources.works, settings)
         worker = Worker(
             database=resources.database,
             works=resources.works,
@@ -68,6 +73,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             handlers=handlers(resources, operators, sms, Patience(grace_s=settings.topup_grace_s)),
             banks=every_bank,
             rounds=partial(rounds, resources),
+            seal=partial(sealing.step, resources.works, signer),
         )
         try:
             await worker.run(stop)
@@ -152,12 +158,14 @@ class Worker:
         handlers: Mapping[str, Handler],
         banks: Callable[[], Awaitable[list[BankId]]],
         rounds: Callable[[BankId], Awaitable[Any]],
+        seal: Callable[[], Awaitable[int]],
     ) -> None:
         self.runner = JobRunner(database, clock, handlers)
         self._works = works
         self._wake = wake
         self._banks = banks
         self._rounds = rounds
+        self._seal = seal
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then let what is under way finish for a moment."""
@@ -168,6 +176,7 @@ class Worker:
                 (self.runner.renew_running, RENEW_EVERY_S),
                 (self.deliver, IDLE_S),
                 (self.make_rounds, ROUNDS_EVERY_S),
+                (self._seal, SEAL_EVERY_S),
             )
         ]
         await stop.wait()

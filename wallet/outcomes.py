@@ -90,6 +90,7 @@ class Reason(enum.StrEnum):
     EXCEEDS_ORIGINAL = "exceeds_original"
     ALREADY_REVERSED = "already_reversed"
     REVERSED_FIRST = "reversed_first"
+    NOT_YET_SEALED = "not_yet_sealed"
     # Smart ID and cards
     SMART_ID_NOT_ACTIVE = "smart_id_not_active"
     SMART_ID_FROZEN = "smart_id_frozen"
@@ -142,6 +143,7 @@ _RETRYABLE: Final = frozenset(
         Reason.OUTCOME_UNKNOWN,
         Reason.INTERNAL,
         Reason.OTP_UNAVAILABLE,
+        Reason.NOT_YET_SEALED,
     }
 )
 

@@ -16,6 +16,7 @@ from api.mobile import (
     intents,
     pairings,
     qr,
+    receipts,
     sessions,
     topups,
 )
@@ -31,6 +32,7 @@ router: Final[Router] = holder_door(
         *sessions.HANDLERS,
         *intents.HANDLERS,
         *accounts.HANDLERS,
+        *receipts.HANDLERS,
         *cards.HANDLERS,
         *qr.HANDLERS,
         *topups.HANDLERS,

@@ -21,6 +21,7 @@ from runtime.children import free_port
 from runtime.demo import people, story
 from runtime.demo.memory import Memory
 from runtime.resources import open_resources
+from runtime.seal_keys import trusted_keys
 from runtime.settings import Settings
 from runtime.supervisor import Role, Supervisor, running
 from simulators.officer import OfficerError
@@ -94,7 +95,8 @@ async def _play(settings: Settings) -> int:
             _say(f"\nTHE STORY FAILED: {type(failed).__name__}: {failed}")
             return 1
         _say("\nThe books")
-        proved = partial(prove.tell, resources.works, lambda line: _say(f"   {line}"))
+        keys = trusted_keys(settings)
+        proved = partial(prove.tell, resources.works, keys, lambda line: _say(f"   {line}"))
         return 0 if await people.patiently(proved) else 1
 
 

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0013_payments_quicker"
-down_revision = "0010_limits_fees_exchange"
+down_revision = "0012_seals"
 
 
 def upgrade() -> None:
