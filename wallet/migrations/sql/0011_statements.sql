@@ -4,6 +4,31 @@ create index if not exists transfers_written on transfers using brin (seq)
     with (pages_per_range = 32, autosummarize = on);
 grant select on sequence transfers_seq_seq to smartid_app;
 
+-- A transfer as what it does to the counters of its two accounts.
+create view transfer_legs with (security_invoker = true) as
+    select t.seq, t.at, t.bank, t.currency, t.debit_account_id as account_id,
+           case when t.phase = 'hold' then t.amount_minor
+                when t.pending_id is not null then -coalesce(
+                    (select h.amount_minor from transfers h
+                     where h.id = t.pending_id and h.phase = 'hold'), 0)
+                else 0 end as debits_pending,
+           case when t.phase in ('posted', 'capture') then t.amount_minor else 0 end
+               as debits_posted,
+           0::bigint as credits_pending,
+           0::bigint as credits_posted
+    from transfers t
+    union all
+    select t.seq, t.at, t.bank, t.currency, t.credit_account_id,
+           0, 0,
+           case when t.phase = 'hold' then t.amount_minor
+                when t.pending_id is not null then -coalesce(
+                    (select h.amount_minor from transfers h
+                     where h.id = t.pending_id and h.phase = 'hold'), 0)
+                else 0 end,
+           case when t.phase in ('posted', 'capture') then t.amount_minor else 0 end
+    from transfers t;
+grant select on transfer_legs to smartid_app;
+
 -- Per bank, how far its journal is final: no transfer up to `seq` can appear any more, because
 -- every transaction that could have drawn such a number has ended. `marked_at` is when the mark was
 -- taken; `coming_*` is the next mark, waiting for those transactions. `checkpoint_seq` is how far
