@@ -17,6 +17,7 @@ from api.mobile import (
     pairings,
     qr,
     sessions,
+    statements,
     topups,
 )
 from api.security import holder_door
@@ -28,6 +29,7 @@ router: Final[Router] = holder_door(
         *sessions.HANDLERS,
         *intents.HANDLERS,
         *accounts.HANDLERS,
+        *statements.HANDLERS,
         *cards.HANDLERS,
         *qr.HANDLERS,
         *topups.HANDLERS,
