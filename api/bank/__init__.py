@@ -1,12 +1,12 @@
-"""The door of bank clerks: pairing at the branch, the funnel, freezing."""
+"""The door of bank clerks: pairing at the branch, the funnel, freezing, the bank's books."""
 
 from typing import Any, Final
 
-from api.bank import funnel, pairings
+from api.bank import books, funnel, pairings
 from api.security import staff_door
 from wallet.access.staff import StaffKind
 
-HANDLERS: Final[list[Any]] = [*funnel.HANDLERS, *pairings.HANDLERS]
+HANDLERS: Final[list[Any]] = [*funnel.HANDLERS, *pairings.HANDLERS, *books.HANDLERS]
 """Beside signing in and out, which every staff door has."""
 
 router = staff_door(StaffKind.BANK_CLERK, "/v1/bank", HANDLERS)

@@ -42,8 +42,11 @@ COLUMNS: Final = (
 
 BOM: Final = "\ufeff"
 FONT: Final = "Noto Sans Khmer"
-TAGGED_MOST: Final = 500
+TAGGED_MOST: Final = 200
 """Lines up to which the PDF is tagged for screen readers: tags make it ten times as large."""
+
+FORGETS_AFTER: Final = 12
+"""The typesetter keeps what it laid out for this many documents: nothing, once empty ones came."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -102,6 +105,8 @@ class Typesetter:
             timestamp=statement.until.replace(microsecond=0),
             pdf_tags=len(statement.lines) <= TAGGED_MOST,
         )
+        for _ in range(FORGETS_AFTER):
+            self._compiler.compile(b"", format="pdf")
         assert isinstance(pdf, bytes)  # noqa: S101 - one PDF is one document
         return pdf
 
@@ -142,7 +147,7 @@ def _shown(statement: MonthStatement, holder: Holder) -> dict[str, Any]:
             [
                 line.booked_on.isoformat(),
                 _local(line.entry.at)[11:16],
-                *words.of_kind(line.entry.kind),
+                " · ".join(words.of_kind(line.entry.kind)),
                 str(line.entry.transfer_id)[-12:],
                 *_in_and_out(line.entry.amount_minor, line.entry.currency, _figure),
                 _figure(Money(line.entry.balance_minor, line.entry.currency)),

@@ -15,6 +15,8 @@ from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
 from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
 from litestar.params import Parameter
 
 from api.mobile import statement_files
@@ -31,7 +33,7 @@ from wallet.work import Work
 T = TypeVar("T")
 
 CSV_MOST: Final = 10_000
-PDF_MOST: Final = 2_000
+PDF_MOST: Final = 1_000
 WAITING_MOST: Final = 8
 NICENESS: Final = 10
 
@@ -82,10 +84,20 @@ def _step_back() -> None:
 PRESS: Final = Press()
 
 
+_DESCRIBED: Final = ResponseSpec(
+    bytes,
+    generate_examples=False,
+    description="The file: `application/pdf`, or `text/csv` in UTF-8 with a byte order mark.",
+    media_type="application/pdf",
+    examples=[Example(value="%PDF-1.7 ...")],
+)
+
+
 @get(
     "/accounts/{account_id:int}/statements/{file:str}",
     summary="A month of one of my wallets, as CSV or PDF",
-    responses={},
+    media_type="application/pdf",
+    responses={200: _DESCRIBED},
 )
 async def statement(
     account_id: int, file: File, caller: HolderCaller, resources: Resources
@@ -116,6 +128,6 @@ async def statement(
     )
 
 
-_TYPES: Final = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf"}
+_TYPES: Final = {"csv": "text/csv", "pdf": "application/pdf"}
 
 HANDLERS: Final[list[Any]] = [statement]

@@ -171,6 +171,7 @@ async def _end(work: Work, bank: BankId, day: date, spacing: checkpoints.Spacing
         await work.execute(_DIFFERS, bank, day, difference)
         return _there(await day_at(work, day))
     counted = await work.row(_COUNT, bank, start, cut, midnight_of(day))
+    assert counted is not None  # noqa: S101 - an aggregate answers one row
     await _freeze(work, bank, day, lines)
     if cut > mark.checkpoint_seq:
         await checkpoints.extend(work, cut, spacing=spacing)
