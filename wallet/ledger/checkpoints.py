@@ -27,7 +27,7 @@ class Spacing(Struct, frozen=True, kw_only=True):
     """`every`: entries between checkpoints of a busy account. `least`: entries of a stretch that
     earn one at its end. `reach`: entries of the bank's journal that start a stretch."""
 
-    every: int = 512
+    every: int = 256
     least: int = 16
     reach: int = 100_000
 

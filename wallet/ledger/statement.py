@@ -25,8 +25,8 @@ from wallet.identifiers import AccountId, TransferId
 from wallet.money import Currency, Money
 from wallet.work import Work
 
-STRETCH: Final = 1024
-"""Entries added up at a time behind a checkpoint; more than stand between two as a rule."""
+STRETCH: Final = 384
+"""Entries added up at a time behind a checkpoint: as many as stand between two, as a rule."""
 
 _END: Final = 2**63 - 1
 
@@ -201,12 +201,25 @@ select seq, credits_posted - debits_posted from balance_checkpoints
 where account_id = $1 and seq < $2 order by seq desc limit 1
 """
 
-# The next entries behind $2, cut off at the first one later than $4. `ended`: nothing follows.
+# The next entries behind $2, cut off at the first one later than $4. `ended`: nothing follows. Each
+# side is cut before the two are merged: of a view over both, the planner would sort all of it.
 _STRETCH = """
-with next as (
-    (select seq, at, credits_posted - debits_posted as posted, debits_pending as held
-     from transfer_legs where account_id = $1 and seq > $2 and seq <= $3
+with sides as (
+    (select seq, at, case when phase in ('posted', 'capture') then -amount_minor else 0 end
+                     as posted,
+            case when phase = 'hold' then amount_minor
+                 when pending_id is not null then -coalesce(
+                     (select h.amount_minor from transfers h
+                      where h.id = t.pending_id and h.phase = 'hold'), 0)
+                 else 0 end as held
+     from transfers t where debit_account_id = $1 and seq > $2 and seq <= $3
      order by seq limit $5)
+    union all
+    (select seq, at, case when phase in ('posted', 'capture') then amount_minor else 0 end, 0
+     from transfers where credit_account_id = $1 and seq > $2 and seq <= $3
+     order by seq limit $5)
+), next as (
+    select * from sides order by seq limit $5
 ), stop as (
     select coalesce(min(seq) filter (where at > $4), 9223372036854775807) as seq,
            count(*) < $5 or bool_or(at > $4) as ended
@@ -218,10 +231,8 @@ from stop left join next on next.seq < stop.seq
 """
 
 _POSTED_BETWEEN = """
-select coalesce(sum(credits_posted - debits_posted), 0) from (
-    select credits_posted, debits_posted from transfer_legs
-    where account_id = $1 and seq > $2 and seq < $3 order by seq
-) as stretch
+select coalesce(sum(credits_posted - debits_posted), 0) from transfer_legs
+where account_id = $1 and seq > $2 and seq < $3
 """
 
 # Each side is read by its own index, newest first, and cut before the two are merged.

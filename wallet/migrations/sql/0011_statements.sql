@@ -19,7 +19,7 @@ create view transfer_legs with (security_invoker = true) as
     from transfers t
     union all
     select t.seq, t.at, t.bank, t.currency, t.credit_account_id,
-           0, 0,
+           0::bigint, 0::bigint,
            case when t.phase = 'hold' then t.amount_minor
                 when t.pending_id is not null then -coalesce(
                     (select h.amount_minor from transfers h
