@@ -97,8 +97,10 @@ async def test_an_entry_of_before_midnight_that_comes_late_belongs_to_the_next_d
     path: Path, works: Works, clock: TurnedClock
 ) -> None:
     """Its transaction is still running at midnight: the close waits for nobody's lock, answers
-    that it is not final yet, and the entry is booked on the day after."""
+    that it is not final yet, and the entry is booked on the day after. Somebody else's payment of
+    after midnight is what it comes too late for: its own wallet has no other entry there."""
     await path.move(1_000)
+    other = await new_path(works, clock)
     turn_to(clock, midnight_of(MONDAY + timedelta(days=1)) - timedelta(seconds=1))
     began, go_on = asyncio.Event(), asyncio.Event()
 
@@ -110,12 +112,11 @@ async def test_an_entry_of_before_midnight_that_comes_late_belongs_to_the_next_d
     late = asyncio.create_task(works.perform(SYSTEM, BANK, slow))
     await began.wait()
     clock.advance(timedelta(seconds=2))
-    await path.move(50, after_s=0)
+    await other.move(50, after_s=0)
     waiting = await close(works)
     assert (waiting.state, waiting.difference) == (DayState.CLOSING, None)
     go_on.set()
     await late
-    path.amounts.append(7)
     closed = await close(works)
     assert (closed.state, closed.entries) == (DayState.CLOSED, 1)
     # What a reader saw at midnight is what the closed day says, and the month's border too.

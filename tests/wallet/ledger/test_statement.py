@@ -84,6 +84,7 @@ async def test_holds_count_as_held_only_between_their_beginning_and_their_end(
     path = await new_path(works, clock)
     await path.move(1_000)
     moments, hold_id = [clock.now()], TransferId(new_id())
+    shown: list[tuple[str, int, int]] = []
 
     async def hold(work: Work) -> None:
         book = await open_book(work, accounts=[path.wallet, path.house])
@@ -99,6 +100,11 @@ async def test_holds_count_as_held_only_between_their_beginning_and_their_end(
         clock.advance(timedelta(minutes=1))
         await works.perform(SYSTEM, BANK, act)
         moments.append(clock.now())
+        (newest,) = await works.read(SYSTEM, BANK, lambda w: entries(w, path.wallet, limit=1))
+        shown.append((newest.phase, newest.amount_minor, newest.balance_minor))
+        if act is hold:
+            older = await works.read(SYSTEM, BANK, lambda w: entries(w, path.wallet, limit=5))
+            assert [entry.balance_minor for entry in older] == [1_000, 1_000]
         for _ in range(25):
             await path.move(1)
     await settle_all(works)
@@ -107,6 +113,7 @@ async def test_holds_count_as_held_only_between_their_beginning_and_their_end(
         found = await works.read(SYSTEM, BANK, lambda w, m=moment: balance_at(w, path.wallet, m))
         assert found is not None
         seen.append((found.posted.minor, found.held.minor, found.available.minor))
+    assert shown == [("hold", -400, 1_000), ("capture", -150, 875)]
     assert seen == [(1_000, 0, 1_000), (1_000, 400, 600), (875, 0, 875)]
     await proved(works)
 
