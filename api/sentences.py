@@ -233,6 +233,22 @@ SENTENCES: Final[dict[Reason, tuple[str, str]]] = {
         "It refers to itself; name the transfer it is about.",
         "សំណើនេះយោងមកខ្លួនឯង សូមបញ្ជាក់ការផ្ទេរដែលពាក់ព័ន្ធ។",
     ),
+    Reason.STATEMENT_MONTH_INVALID: (
+        "There is no statement for that month; choose one from {first} to {last}.",
+        "គ្មានរបាយការណ៍គណនីសម្រាប់ខែនោះទេ សូមជ្រើសរើសខែពី {first} ដល់ {last}។",
+    ),
+    Reason.STATEMENT_TOO_LONG: (
+        "That month has more than {most} entries; take the CSV file, or ask your bank.",
+        "ខែនោះមានប្រតិបត្តិការលើសពី {most} សូមយកឯកសារ CSV ឬទាក់ទងធនាគាររបស់អ្នក។",
+    ),
+    Reason.BUSINESS_DAY_NOT_OVER: (
+        "That business day is not over yet; it can be closed after {ends}.",
+        "ថ្ងៃធ្វើការនោះមិនទាន់ចប់ទេ អាចបិទបានក្រោយ {ends}។",
+    ),
+    Reason.BUSINESS_DAY_NOT_CLOSED: (
+        "That business day is not closed; its balance is not final yet.",
+        "ថ្ងៃធ្វើការនោះមិនទាន់បិទទេ តារាងតុល្យភាពមិនទាន់ស្ថាពរនៅឡើយ។",
+    ),
     Reason.HOLD_NOT_FOUND: (
         "There is no such reservation.",
         "គ្មានការកក់ទឹកប្រាក់នេះទេ។",

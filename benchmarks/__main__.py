@@ -3,13 +3,14 @@
 import argparse
 import asyncio
 
-from benchmarks import core, payments, prove, salary_day
+from benchmarks import core, payments, prove, salary_day, statements
 
 
 def main() -> None:
     """Measure what is named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", default=["core", "payments", "salary", "prove"])
+    everything = ["core", "payments", "salary", "prove", "statements"]
+    parser.add_argument("which", nargs="*", default=everything)
     parser.add_argument("--quick", action="store_true", help="short rounds, for a first look")
     parser.add_argument(
         "--transfers", type=int, default=200_000, help="how many the proof is over (200,000)"
@@ -26,8 +27,10 @@ def main() -> None:
                 salary_day.run(20_000 if options.quick else 220_000)
             case "prove":
                 asyncio.run(prove.main(options.transfers, seconds))
+            case "statements":
+                asyncio.run(statements.main(300_000 if options.quick else 10_000_000))
             case _:
-                parser.error(f"there is no {which}: core, payments, salary, prove")
+                parser.error(f"there is no {which}: {', '.join(everything)}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import asyncio
 import enum
 import signal
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
@@ -19,6 +20,11 @@ from runtime import settings as reading
 from runtime.children import CannotStart
 from runtime.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from wallet.work import Works
+
 app = typer.Typer(
     name="smartid",
     help="One card: staff identity and bank card. The wallet's backend.",
@@ -26,6 +32,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # a trace with local variables could show a secret
 )
+
+
+day = typer.Typer(help="A bank's business days: closing them, what they left.")
+app.add_typer(day, name="day")
+
+BankName = Annotated[str, typer.Option("--bank", help="The bank's code, as ACLEDA")]
+DayName = Annotated[str | None, typer.Option("--day", help="As 2026-01-12")]
 
 
 class RoleName(enum.StrEnum):
@@ -111,22 +124,31 @@ def prove(
 ) -> None:
     """Prove the books right, now; exit status 1 when they are not."""
     from runtime import prove as proving
-    from runtime.resources import open_resources
     from runtime.seal_commands import held_outside
     from runtime.seal_keys import trusted_keys
-    from runtime.supervisor import own_servers
 
     keys = trusted_keys(context.obj)
     known = held_outside(anchor, keys)
+    proof = partial(proving.tell, keys=keys, whole=not since_last, known=known)
+    raise typer.Exit(0 if _on_books(context.obj, proof) else 1)
 
-    async def run(complete: Settings) -> bool:
-        # The books of years are added up in one statement a check.
-        async with open_resources(complete, statement_timeout_s=3600.0) as resources:
-            return await proving.tell(resources.works, keys, whole=not since_last, known=known)
 
-    with own_servers(context.obj) as (complete, _):
-        right = asyncio.run(run(complete))
-    raise typer.Exit(0 if right else 1)
+@day.command("close")
+def close_day(context: typer.Context, bank: BankName, which: DayName = None) -> None:
+    """Close a bank's business day, else the oldest that is over; exit status 1 if it stays open."""
+    from runtime import days
+
+    raise typer.Exit(0 if _on_books(context.obj, partial(days.close, bank, which)) else 1)
+
+
+@day.command("trial-balance")
+def trial_balance(context: typer.Context, bank: BankName, which: DayName = None) -> None:
+    """What a closed day left, else the newest, by kind of account and currency."""
+    from runtime import days
+
+    raise typer.Exit(
+        0 if _on_books(context.obj, partial(days.tell_trial_balance, bank, which)) else 1
+    )
 
 
 @app.command()
@@ -153,6 +175,19 @@ def main() -> None:
     except tuple(_refusals()) as refusal:
         print(f"smartid: {refusal}", file=sys.stderr)
         sys.exit(78)
+
+
+def _on_books(settings: Settings, act: "Callable[[Works], Awaitable[bool]]") -> bool:
+    """Run `act` on the books; those of years are added up in one statement."""
+    from runtime.resources import open_resources
+    from runtime.supervisor import own_servers
+
+    async def run(complete: Settings) -> bool:
+        async with open_resources(complete, statement_timeout_s=3600.0) as resources:
+            return await act(resources.works)
+
+    with own_servers(settings) as (complete, _):
+        return asyncio.run(run(complete))
 
 
 def _refusals() -> list[type[Exception]]:

@@ -3,7 +3,9 @@
 Promise: a job whose partner is not configured waits, it is not lost. Called by runtime.worker.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
+from datetime import date
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +18,7 @@ from wallet.access.challenges import SmsPort
 from wallet.cards import control, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
 from wallet.jobs import Again, Job
+from wallet.ledger import checkpoints, days
 from wallet.registry import holders
 from wallet.salary import runs
 from wallet.salary.check import check
@@ -26,6 +29,10 @@ Handler = Callable[[Job], Awaitable[None]]
 
 EXPIRE_TOGETHER: Final = 200
 CONFIGURE_PAUSE_S: Final = 60.0
+DIFFERENCE_PAUSE_S: Final = 300.0
+"""A day that does not close is tried again; `smartid day close` tells the difference at once."""
+
+_log: Final = logging.getLogger("smartid.handlers")
 
 
 def handlers(
@@ -51,14 +58,17 @@ def handlers(
         "topup.recheck": partial(_topup, desk, topups.recheck),
         challenges.SEND: partial(_send_code, resources, sms),
         undo.JOB: partial(_lapse_claim, resources),
+        days.CLOSE_JOB: partial(_close_day, resources),
     }
 
 
 async def rounds(resources: Resources, bank: BankId) -> None:
     """What may have been left lying in one bank: idle top-ups, counters of windows long over, cards
-    whose month is over."""
+    whose month is over, its first business day, the checkpoints of its journal."""
     await topups.resume(resources.works, bank)
     await resources.works.perform(WORKER, bank, limits.forget_old)
+    await days.open_first(resources.works, bank)
+    await checkpoints.keep_up(resources.works, bank)
 
     async def expire(work: Work) -> int:
         return await control.expire_due(work, EXPIRE_TOGETHER)
@@ -103,4 +113,14 @@ async def _lapse_claim(resources: Resources, job: Job) -> None:
         return await undo.lapse(work, card_id)
 
     if not await resources.works.perform(WORKER, BankId(job.payload["bank"]), lapse):
+        raise Again(1.0)
+
+
+async def _close_day(resources: Resources, job: Job) -> None:
+    bank, day = BankId(job.payload["bank"]), date.fromisoformat(job.payload["day"])
+    closed = await days.close(resources.works, bank, day)
+    if closed.difference is not None:
+        _log.error("%s %s does not close: the books differ", bank, day)
+        raise Again(DIFFERENCE_PAUSE_S)
+    if closed.state is not days.DayState.CLOSED:
         raise Again(1.0)

@@ -4,7 +4,7 @@ Promise: Works take their time from PostgreSQL, so every process agrees; tests t
 hand and everything follows it. Who calls: work, access, throttle, doors' readers.
 """
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final, Protocol
 
 PHNOM_PENH: Final = timezone(timedelta(hours=7), "Asia/Phnom_Penh")
@@ -50,3 +50,8 @@ class TurnedClock:
 def day_of(moment: datetime) -> date:
     """The Phnom Penh calendar day a moment falls on."""
     return moment.astimezone(PHNOM_PENH).date()
+
+
+def midnight_of(day: date) -> datetime:
+    """The moment a Phnom Penh day begins, in UTC."""
+    return datetime.combine(day, time.min, PHNOM_PENH).astimezone(UTC)

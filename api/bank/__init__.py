@@ -1,12 +1,17 @@
-"""The door of bank clerks: pairing at the branch, the funnel, freezing; limits, fees and rates."""
+"""The bank clerks' door: pairing at the branch, the funnel, freezing; books, limits, fees."""
 
 from typing import Any, Final
 
-from api.bank import funnel, pairings, terms
+from api.bank import books, funnel, pairings, terms
 from api.security import staff_door
 from wallet.access.staff import StaffKind
 
-HANDLERS: Final[list[Any]] = [*funnel.HANDLERS, *pairings.HANDLERS, *terms.HANDLERS]
+HANDLERS: Final[list[Any]] = [
+    *funnel.HANDLERS,
+    *pairings.HANDLERS,
+    *terms.HANDLERS,
+    *books.HANDLERS,
+]
 """Beside signing in and out, which every staff door has."""
 
 router = staff_door(StaffKind.BANK_CLERK, "/v1/bank", HANDLERS)

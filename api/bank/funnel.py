@@ -61,7 +61,7 @@ class FrozenSmartId(Struct, frozen=True, kw_only=True):
 
 @get("/funnel", summary="How far the cards are that your bank prints")
 async def funnel(caller: StaffCaller, resources: Resources) -> BankFunnel:
-    bank = _own(caller)
+    bank = own(caller)
     rows = await resources.works.read(
         caller.actor, bank, lambda work: applications.funnel(work, bank=bank)
     )
@@ -91,7 +91,7 @@ async def freeze(
     resources: Resources,
     idempotency_key: str,
 ) -> FrozenSmartId:
-    bank, asked = _own(caller), [SmartIdId(smart_id)]
+    bank, asked = own(caller), [SmartIdId(smart_id)]
 
     async def act(work: Work) -> Outcome:
         (answer,) = await smart_ids.freeze_payment(work, asked, by=Party.BANK, reason=data.reason)
@@ -106,7 +106,8 @@ async def freeze(
     return msgspec.convert(answered(outcome), FrozenSmartId)
 
 
-def _own(caller: StaffCaller) -> BankId:
+def own(caller: StaffCaller) -> BankId:
+    """The clerk's own bank. Refuses: forbidden."""
     if caller.bank is None:
         raise Refused(Reason.FORBIDDEN)
     return caller.bank

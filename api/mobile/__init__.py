@@ -18,6 +18,7 @@ from api.mobile import (
     qr,
     receipts,
     sessions,
+    statements,
     topups,
 )
 from api.security import holder_door
@@ -33,6 +34,7 @@ router: Final[Router] = holder_door(
         *intents.HANDLERS,
         *accounts.HANDLERS,
         *receipts.HANDLERS,
+        *statements.HANDLERS,
         *cards.HANDLERS,
         *qr.HANDLERS,
         *topups.HANDLERS,

@@ -9,11 +9,22 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import get
+from litestar.params import Parameter
 from msgspec import Meta, Struct
 
+from api.problems import FieldsRefused
 from api.resources import Resources
 from api.security import HolderCaller
-from api.wire import PAGE, Cursor, Limit, MoneyOut, Page, money_out, page_of, read_cursor
+from api.wire import (
+    PAGE,
+    Cursor,
+    Limit,
+    MoneyOut,
+    Page,
+    money_out,
+    page_of,
+    read_cursor,
+)
 from wallet.access import devices, otp
 from wallet.identifiers import AccountId, HolderId
 from wallet.ledger import chart, statement
@@ -22,6 +33,11 @@ from wallet.money import Money
 from wallet.outcomes import Reason, Refused
 from wallet.registry import holders
 from wallet.work import Work
+
+Moment = Annotated[
+    datetime | None,
+    Parameter(query="at", description="A moment that has passed, with its offset; none: now."),
+]
 
 
 class OwnDevice(Struct, frozen=True, kw_only=True):
@@ -54,13 +70,25 @@ class ShownAccount(Struct, frozen=True, kw_only=True):
     available: MoneyOut
 
 
+class BalanceAt(Struct, frozen=True, kw_only=True):
+    """What a wallet held at a moment."""
+
+    account_id: AccountId
+    at: datetime
+    posted: MoneyOut
+    held: MoneyOut
+    available: MoneyOut
+
+
 class ShownEntry(Struct, frozen=True, kw_only=True):
-    """One line of an account; the amount is negative when money left it."""
+    """One line of an account; the amount is negative when money left it. `balance`: what was
+    there after it, which an open hold does not change."""
 
     transfer_id: UUID
     kind: Annotated[str, Meta(examples=["salary"])]
     phase: Annotated[str, Meta(examples=["posted"])]
     amount: MoneyOut
+    balance: MoneyOut
     at: datetime
     reference: UUID | None
 
@@ -112,6 +140,41 @@ def _shown(wallet: chart.Wallet, balance: statement.Balance, language: str) -> S
     )
 
 
+@get("/accounts/{account_id:int}/balance", summary="What a wallet of mine held at a moment")
+async def balance(
+    account_id: int, caller: HolderCaller, resources: Resources, at: Moment = None
+) -> BalanceAt:
+    async def read(work: Work) -> BalanceAt:
+        await _own(work, caller, account_id)
+        moment = work.now if at is None else _past(at, work.now)
+        found = await statement.balance_at(work, AccountId(account_id), moment)
+        if found is None:
+            raise Refused(Reason.NOT_FOUND)
+        return BalanceAt(
+            account_id=found.account_id,
+            at=moment,
+            posted=money_out(found.posted, caller.language),
+            held=money_out(found.held, caller.language),
+            available=money_out(found.available, caller.language),
+        )
+
+    return await resources.works.read(caller.actor, caller.bank, read)
+
+
+def _past(at: datetime, now: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise FieldsRefused({"at": "Expected a moment with its offset, as 2026-01-12T09:00:00Z"})
+    if at > now:
+        raise FieldsRefused({"at": "Expected a moment that has passed"})
+    return at
+
+
+async def _own(work: Work, caller: HolderCaller, account_id: int) -> None:
+    wallets = await chart.wallets_of_holder(work, caller.holder_id)
+    if account_id not in {wallet.id for wallet in wallets}:
+        raise Refused(Reason.NOT_FOUND)
+
+
 @get("/accounts/{account_id:int}/entries", summary="What came and went, newest first")
 async def entries(
     account_id: int,
@@ -123,9 +186,7 @@ async def entries(
     before = read_cursor(cursor, tuple[int])
 
     async def read(work: Work) -> list[Entry]:
-        wallets = await chart.wallets_of_holder(work, caller.holder_id)
-        if account_id not in {wallet.id for wallet in wallets}:
-            raise Refused(Reason.NOT_FOUND)
+        await _own(work, caller, account_id)
         return await statement.entries(
             work,
             AccountId(account_id),
@@ -144,9 +205,10 @@ def _line(entry: Entry, language: str) -> ShownEntry:
         kind=entry.kind,
         phase=entry.phase,
         amount=money_out(Money(entry.amount_minor, entry.currency), language),
+        balance=money_out(Money(entry.balance_minor, entry.currency), language),
         at=entry.at,
         reference=entry.reference,
     )
 
 
-HANDLERS: Final[list[Any]] = [me, accounts, entries]
+HANDLERS: Final[list[Any]] = [me, accounts, balance, entries]

@@ -1,6 +1,6 @@
 -- The journal is followed by `seq`, which has no order of its own on disk but the one it was
 -- written in: a range index, whose cost at writing could not be measured (decision 0026).
-create index transfers_written on transfers using brin (seq)
+create index if not exists transfers_written on transfers using brin (seq)
     with (pages_per_range = 32, autosummarize = on);
 grant select on sequence transfers_seq_seq, audit_seq_seq to smartid_app;
 

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0012_seals"
-down_revision = "0010_limits_fees_exchange"
+down_revision = "0011_statements"
 
 
 def upgrade() -> None:
