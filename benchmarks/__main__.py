@@ -25,7 +25,7 @@ def main() -> None:
             case "salary":
                 salary_day.run(20_000 if options.quick else 220_000)
             case "prove":
-                asyncio.run(prove.main(options.transfers, seconds))
+                asyncio.run(prove.main(options.transfers, seconds, rounds))
             case _:
                 parser.error(f"there is no {which}: core, payments, salary, prove")
 
