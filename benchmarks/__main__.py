@@ -26,7 +26,7 @@ def main() -> None:
             case "salary":
                 salary_day.run(20_000 if options.quick else 220_000)
             case "prove":
-                asyncio.run(prove.main(options.transfers, seconds))
+                asyncio.run(prove.main(options.transfers, seconds, rounds))
             case "statements":
                 asyncio.run(statements.main(300_000 if options.quick else 10_000_000))
             case _:

@@ -12,6 +12,7 @@ import resource
 import time
 from collections.abc import Callable
 from multiprocessing.synchronize import Event
+from statistics import median
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ SIGNER: Final = StoredSigner(SoftwareKeyStore(bytes(32)), 1)
 KEYS: Final = chain.keys_of([SIGNER.public_key])
 
 
-async def main(transfers: int = 200_000, seconds: float = 8.0) -> None:
+async def main(transfers: int = 200_000, seconds: float = 8.0, rounds: int = 3) -> None:
     """Load, seal, prove; print each with its rate and its peak memory."""
     async with ground() as base:
         await _load(base, transfers)
@@ -45,15 +46,18 @@ async def main(transfers: int = 200_000, seconds: float = 8.0) -> None:
             f"sealing {transfers:,} transfers: {transfers / took:,.0f}/s ({took:.1f} s)", flush=True
         )
         url = base.servers.database_url
-        alone = await _payments_beside(url, None, seconds)
-        sealed = await _payments_beside(url, _keep_sealing, seconds)
-        proved = await _payments_beside(url, _prove, seconds)
-        print(
-            f"payments in groups of {GROUP}: alone {alone:,.0f}/s; beside the sealer "
-            f"{sealed:,.0f}/s ({sealed / alone:.2f}); beside the whole proof {proved:,.0f}/s "
-            f"({proved / alone:.2f})",
-            flush=True,
-        )
+        others = {"alone": None, "the sealer": _keep_sealing, "the whole proof": _prove}
+        rates: dict[str, list[float]] = {name: [] for name in others}
+        for _ in range(rounds):
+            for name, other in others.items():
+                rates[name].append(await _payments_beside(url, other, seconds))
+        alone = median(rates["alone"])
+        for name, found in rates.items():
+            print(
+                f"payments in groups of {GROUP}, {name}: {median(found):,.0f}/s "
+                f"({min(found):,.0f}-{max(found):,.0f}), {median(found) / alone:.2f}",
+                flush=True,
+            )
         for whole in (True, False):
             await asyncio.to_thread(_in_a_process, _prove, url, whole)
 
