@@ -55,7 +55,7 @@ check: setup ## style, types and the import rules of the house
 prove: setup ## prove the books right, now
 	@.venv/bin/smartid prove
 
-bench: setup ## the figures: group posting, payments over HTTP, a salary file
+bench: setup ## the figures: group posting, payments over HTTP, a salary file, statements
 	@.venv/bin/python -m benchmarks
 
 crash: setup ## the long tests too: kills, cut connections, power cuts, random days

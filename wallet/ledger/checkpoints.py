@@ -132,8 +132,7 @@ from (select coalesce(coming_xid <= pg_snapshot_xmin(pg_current_snapshot()), fal
 where p.bank = $1 and (s.final or s.renew)
 """
 
-# An account's counters at the end of the stretch are its counters now less what came after, all of
-# one snapshot; those within it are counted back from there.
+# What a busy account stood at before the stretch is its last checkpoint and the few entries since.
 _BUSY_CHECKPOINTS = """
 with reach as (
     select checkpoint_seq as start, latest_at from journal_positions where bank = $1
@@ -141,22 +140,26 @@ with reach as (
     select l.* from transfer_legs l, reach
     where l.bank = $1 and l.seq > reach.start and l.seq <= $2
 ), busy as (
-    select account_id, count(*) as entries,
-           sum(debits_pending) as dp, sum(debits_posted) as d,
-           sum(credits_pending) as cp, sum(credits_posted) as c
-    from legs group by account_id having count(*) >= $4
-), after as (
-    select account_id, sum(debits_pending) as dp, sum(debits_posted) as d,
-           sum(credits_pending) as cp, sum(credits_posted) as c
-    from transfer_legs where bank = $1 and seq > $2 group by account_id
+    select account_id, count(*) as entries from legs group by account_id having count(*) >= $4
 ), base as (
-    select a.id, busy.entries,
-           a.debits_pending - busy.dp - coalesce(after.dp, 0) as dp,
-           a.debits_posted - busy.d - coalesce(after.d, 0) as d,
-           a.credits_pending - busy.cp - coalesce(after.cp, 0) as cp,
-           a.credits_posted - busy.c - coalesce(after.c, 0) as c
-    from busy join accounts a on a.id = busy.account_id
-    left join after on after.account_id = a.id
+    select busy.account_id, busy.entries,
+           coalesce(last.debits_pending, 0) + since.dp as dp,
+           coalesce(last.debits_posted, 0) + since.d as d,
+           coalesce(last.credits_pending, 0) + since.cp as cp,
+           coalesce(last.credits_posted, 0) + since.c as c
+    from busy cross join reach
+    left join lateral (
+        select * from balance_checkpoints b
+        where b.account_id = busy.account_id and b.seq <= reach.start
+        order by b.seq desc limit 1
+    ) last on true
+    cross join lateral (
+        select coalesce(sum(l.debits_pending), 0) as dp, coalesce(sum(l.debits_posted), 0) as d,
+               coalesce(sum(l.credits_pending), 0) as cp, coalesce(sum(l.credits_posted), 0) as c
+        from transfer_legs l
+        where l.account_id = busy.account_id and l.seq > coalesce(last.seq, 0)
+          and l.seq <= reach.start
+    ) since
 ), runs as (
     select account_id, seq, row_number() over w as n, max(at) over w as at,
            sum(debits_pending) over w as dp, sum(debits_posted) over w as d,
@@ -168,7 +171,7 @@ insert into balance_checkpoints (account_id, seq, bank, latest_at, debits_pendin
                                  credits_pending, credits_posted)
 select runs.account_id, runs.seq, $1, greatest(reach.latest_at, runs.at),
        base.dp + runs.dp, base.d + runs.d, base.cp + runs.cp, base.c + runs.c
-from runs join base on base.id = runs.account_id, reach
+from runs join base using (account_id), reach
 where runs.n % $3 = 0 or runs.n = base.entries
 on conflict (account_id, seq) do nothing
 returning 1
@@ -182,6 +185,7 @@ set checkpoint_seq = $2,
 where p.bank = $1
 """
 
+# An account's counters up to `upto` are its counters now less what came after, in one snapshot.
 _ALL_CHECKPOINTS = """
 with after as (
     select account_id, sum(debits_pending) as dp, sum(debits_posted) as d,
