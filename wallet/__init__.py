@@ -7,7 +7,8 @@ Reading order, each room standing on those before it:
 3. database, vault, migrations           the one way to PostgreSQL; sealed fields; the tables
 4. writes, outbox, jobs, audit, throttle what a transaction leaves behind; Redis gates
 5. work                                  one transaction: actor, key, effect, events, commit
-6. teller                                concurrent callers served in groups, one Work a group
+6. turns, teller                         who goes first; concurrent callers served in groups, one
+                                         Work a group
 7. ledger, terms                         accounts, transfers, holds, statements, proof; what a
                                          bank sets, sheet by sheet
 8. registry, access, limits, fees, seals people, banks, Smart IDs; devices, codes, intents, staff;
