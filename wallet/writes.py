@@ -54,8 +54,8 @@ def missed(writes: Sequence[Write], touched: Sequence[int]) -> Exception | None:
 
 def _told(argument: Any) -> Any:
     """A column of nothing but nulls is told as one null: `unnest` fills what is shorter with nulls,
-    and the driver looks at every element twice."""
-    if type(argument) is list and not any(value is not None for value in argument):
+    and the driver looks at every element twice. One of no rows stays what it is."""
+    if type(argument) is list and argument and all(value is None for value in argument):
         return None
     return argument
 
