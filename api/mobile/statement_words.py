@@ -17,6 +17,10 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "refund": ("សងប្រាក់វិញ", "Refund"),
     "provisional_credit": ("ប្រាក់ឥណទានបណ្តោះអាសន្ន", "Provisional credit"),
     "correction": ("កែតម្រូវ", "Correction"),
+    "fee": ("ថ្លៃសេវា", "Fee"),
+    "exchange": ("ប្តូរប្រាក់", "Exchange"),
+    "exchange_spread": ("គម្លាតអត្រាប្តូរប្រាក់", "Exchange spread"),
+    "exchange_rounding": ("ការបង្គត់លេខពេលប្តូរប្រាក់", "Exchange rounding"),
     "reversal": ("បញ្ច្រាសប្រតិបត្តិការ", "Reversal"),
     "closing": ("បិទគណនី", "Account closing"),
 }

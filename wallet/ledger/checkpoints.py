@@ -87,9 +87,16 @@ async def lock(work: Work, bank: BankId) -> Mark:
 async def extend(work: Work, upto: int, *, spacing: Spacing = SPACING) -> int:
     """Write the checkpoints of the stretch that ends with `upto`, which must be final and locked
     (`lock`); answers how many."""
-    arguments = (work.bank, upto, spacing.every, spacing.least)
-    written = len(await work.rows(_BUSY_CHECKPOINTS, *arguments))
-    await work.execute(_ADVANCE, work.bank, upto)
+    start = await work.row(_REACH, work.bank)
+    assert start is not None  # noqa: S101 - locked by the caller
+    # Given as values: of a stretch between unknown ends the planner expects a third of the journal.
+    arguments = (work.bank, start["checkpoint_seq"], upto)
+    written = len(
+        await work.rows(
+            _BUSY_CHECKPOINTS, *arguments, start["latest_at"], spacing.every, spacing.least
+        )
+    )
+    await work.execute(_ADVANCE, *arguments)
     return written
 
 
@@ -132,33 +139,35 @@ from (select coalesce(coming_xid <= pg_snapshot_xmin(pg_current_snapshot()), fal
 where p.bank = $1 and (s.final or s.renew)
 """
 
+_REACH = """
+select checkpoint_seq, coalesce(nullif(latest_at, '-infinity'), '0001-01-01 00:00:00+00')
+       as latest_at
+from journal_positions where bank = $1
+"""
+
 # What a busy account stood at before the stretch is its last checkpoint and the few entries since.
 _BUSY_CHECKPOINTS = """
-with reach as (
-    select checkpoint_seq as start, latest_at from journal_positions where bank = $1
-), legs as materialized (
-    select l.* from transfer_legs l, reach
-    where l.bank = $1 and l.seq > reach.start and l.seq <= $2
+with legs as materialized (
+    select * from transfer_legs where bank = $1 and seq > $2 and seq <= $3
 ), busy as (
-    select account_id, count(*) as entries from legs group by account_id having count(*) >= $4
+    select account_id, count(*) as entries from legs group by account_id having count(*) >= $6
 ), base as (
     select busy.account_id, busy.entries,
            coalesce(last.debits_pending, 0) + since.dp as dp,
            coalesce(last.debits_posted, 0) + since.d as d,
            coalesce(last.credits_pending, 0) + since.cp as cp,
            coalesce(last.credits_posted, 0) + since.c as c
-    from busy cross join reach
+    from busy
     left join lateral (
         select * from balance_checkpoints b
-        where b.account_id = busy.account_id and b.seq <= reach.start
+        where b.account_id = busy.account_id and b.seq <= $2
         order by b.seq desc limit 1
     ) last on true
     cross join lateral (
         select coalesce(sum(l.debits_pending), 0) as dp, coalesce(sum(l.debits_posted), 0) as d,
                coalesce(sum(l.credits_pending), 0) as cp, coalesce(sum(l.credits_posted), 0) as c
         from transfer_legs l
-        where l.account_id = busy.account_id and l.seq > coalesce(last.seq, 0)
-          and l.seq <= reach.start
+        where l.account_id = busy.account_id and l.seq > coalesce(last.seq, 0) and l.seq <= $2
     ) since
 ), runs as (
     select account_id, seq, row_number() over w as n, max(at) over w as at,
@@ -169,19 +178,19 @@ with reach as (
 )
 insert into balance_checkpoints (account_id, seq, bank, latest_at, debits_pending, debits_posted,
                                  credits_pending, credits_posted)
-select runs.account_id, runs.seq, $1, greatest(reach.latest_at, runs.at),
+select runs.account_id, runs.seq, $1, greatest($4, runs.at),
        base.dp + runs.dp, base.d + runs.d, base.cp + runs.cp, base.c + runs.c
-from runs join base using (account_id), reach
-where runs.n % $3 = 0 or runs.n = base.entries
+from runs join base using (account_id)
+where runs.n % $5 = 0 or runs.n = base.entries
 on conflict (account_id, seq) do nothing
 returning 1
 """
 
 _ADVANCE = """
 update journal_positions p
-set checkpoint_seq = $2,
+set checkpoint_seq = $3,
     latest_at = greatest(p.latest_at, (select max(t.at) from transfers t
-        where t.bank = $1 and t.seq > p.checkpoint_seq and t.seq <= $2))
+        where t.bank = $1 and t.seq > $2 and t.seq <= $3))
 where p.bank = $1
 """
 
