@@ -5,12 +5,13 @@ Reading order, each room standing on those before it:
 1. money, identifiers, clock, outcomes   the nouns everything else is said in
 2. events, khqr                          what is published; the text in a QR code
 3. database, vault, migrations           the one way to PostgreSQL; sealed fields; the tables
-4. writes, outbox, jobs, audit, throttle what a transaction leaves behind; Redis gates
+4. writes, outbox, jobs, audit, throttle  what a transaction leaves behind; Redis gates
 5. work                                  one transaction: actor, key, effect, events, commit
-6. teller                                concurrent callers served in groups, one Work a group
+6. turns, teller                         who goes first; concurrent callers served in groups, one
+                                         Work a group
 7. ledger, terms                         accounts, transfers, holds, statements, proof; what a
                                          bank sets, sheet by sheet
-8. registry, access, limits, fees, seals people, banks, Smart IDs; devices, codes, intents, staff;
+8. registry, access, limits, fees, seals  people, banks, Smart IDs; devices, codes, intents, staff;
                                          how much, how often, at what cost; the books under signed
                                          roots, and receipts from them
 9. cards, exchange                       virtual cards tied to the Smart ID; riel and dollars

@@ -2,8 +2,9 @@
 
 Promise: what callers ask while the previous group commits is gathered (no timers), at most
 `GROUP_MOST` to a group, and runs as one Work of one bank. A group that fails for one member's
-sake is run again one by one, so nobody pays for a neighbour. The queue is bounded; beyond it the
-answer is "busy, retry after", and nothing was begun.
+sake is run again one by one, so nobody pays for a neighbour. Groups take turns by their lane's
+priority (`turns`), bulk work last. The queue is bounded; beyond it the answer is "busy, retry
+after", and nothing was begun.
 
     asked -> queued -> in a group -> answered          (Done, Declined, or Refused raised)
           -> Refused busy (queue full)
@@ -19,9 +20,11 @@ from typing import Any, Final, Generic, TypeVar
 
 from wallet.identifiers import BankId
 from wallet.outcomes import GroupAnswer, Outcome, Reason, Refused
+from wallet.turns import PLACES, Priority, Turns
 from wallet.work import SYSTEM, Work, Works
 
 Q = TypeVar("Q")
+Group = Sequence[tuple[Any, asyncio.Future[Outcome]]]
 GroupAct = Callable[[Work, Sequence[Any]], Awaitable[Sequence[GroupAnswer]]]
 
 GROUP_MOST: Final = 512
@@ -37,9 +40,11 @@ class Lane(Generic[Q]):
         act: Callable[[Work, Sequence[Q]], Awaitable[Sequence[GroupAnswer]]],
         *,
         group_most: int = GROUP_MOST,
+        priority: Priority = Priority.PAYMENT,
     ) -> None:
         self.name = name
         self.act: GroupAct = act
+        self.priority = priority
         self.group_most = group_most
 
 
@@ -57,11 +62,17 @@ class Teller:
     """Serves lanes on one process's Works. `grouping=False` commits one by one (benchmarks)."""
 
     def __init__(
-        self, works: Works, *, queue_most: int = QUEUE_MOST, grouping: bool = True
+        self,
+        works: Works,
+        *,
+        queue_most: int = QUEUE_MOST,
+        grouping: bool = True,
+        places: int = PLACES,
     ) -> None:
         self._works = works
         self._queue_most = queue_most
         self._grouping = grouping
+        self._turns = Turns(places)
         self._queues: dict[tuple[str, BankId | None], _Queue] = {}
         self._closing = False
 
@@ -84,7 +95,8 @@ class Teller:
         self, lane: Lane[Q], bank: BankId | None, requests: Sequence[Q]
     ) -> list[GroupAnswer]:
         """Answer a ready-made group in one Work (bulk), or one by one when it fails as a group."""
-        return await self._group_or_alone(lane, bank, requests)
+        async with self._turns.turn(lane.priority):
+            return await self._group_or_alone(lane, bank, requests)
 
     async def close(self) -> None:
         """Answer everyone already waiting, take nobody new."""
@@ -95,21 +107,26 @@ class Teller:
     async def _serve(self, lane: Lane[Any], bank: BankId | None, queue: _Queue) -> None:
         most = lane.group_most if self._grouping else 1
         while queue.waiting:
-            group = [queue.waiting.popleft() for _ in range(min(most, len(queue.waiting)))]
-            try:
-                answers = await self._group_or_alone(lane, bank, [request for request, _ in group])
-            except BaseException as error:
-                _answer_all(group, error)
-                if not isinstance(error, Exception):
-                    raise
+            async with self._turns.turn(lane.priority):
+                # Gathered only now: whoever came while this lane waited for its turn is in it.
+                group = [queue.waiting.popleft() for _ in range(min(most, len(queue.waiting)))]
+                await self._serve_group(lane, bank, group)
+
+    async def _serve_group(self, lane: Lane[Any], bank: BankId | None, group: Group) -> None:
+        try:
+            answers = await self._group_or_alone(lane, bank, [request for request, _ in group])
+        except BaseException as error:
+            _answer_all(group, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, waiting), answer in zip(group, answers, strict=True):
+            if waiting.done():
                 continue
-            for (_, waiting), answer in zip(group, answers, strict=True):
-                if waiting.done():
-                    continue
-                if isinstance(answer, BaseException):
-                    waiting.set_exception(answer)
-                else:
-                    waiting.set_result(answer)
+            if isinstance(answer, BaseException):
+                waiting.set_exception(answer)
+            else:
+                waiting.set_result(answer)
 
     async def _group_or_alone(
         self, lane: Lane[Any], bank: BankId | None, requests: Sequence[Any]
@@ -152,7 +169,7 @@ class Teller:
         return await self._works.perform(SYSTEM, bank, act)
 
 
-def _answer_all(group: Sequence[tuple[Any, asyncio.Future[Outcome]]], error: BaseException) -> None:
+def _answer_all(group: Group, error: BaseException) -> None:
     for _, waiting in group:
         if not waiting.done():
             waiting.set_exception(

@@ -3,8 +3,9 @@
 Promise: a group's rows for ten tables cost one round trip instead of ten. Each room writes its own
 `insert`, `update` or `delete` over its own parameters; here they become the parts of one `with`,
 carried out in the order they were stored in. All parts see the tables as they were before the
-statement, so none may need what another stores: whoever has to read first simply reads, and what
-was stored by then goes ahead (Work sees to it).
+statement, so none may need what another stores, and no two may change the same row (PostgreSQL
+carries out only one of them): whoever has to read first simply reads, and what was stored by then
+goes ahead (Work sees to it).
 
 Pure but for a memory of composed texts. Who calls: work; outbox, audit and jobs make theirs.
 """
@@ -54,8 +55,8 @@ def missed(writes: Sequence[Write], touched: Sequence[int]) -> Exception | None:
 
 def _told(argument: Any) -> Any:
     """A column of nothing but nulls is told as one null: `unnest` fills what is shorter with nulls,
-    and the driver looks at every element twice."""
-    if type(argument) is list and not any(value is not None for value in argument):
+    and the driver looks at every element twice. One of no rows stays what it is."""
+    if type(argument) is list and argument and all(value is None for value in argument):
         return None
     return argument
 

@@ -50,6 +50,7 @@ def test_every_third_party_module_we_import_is_a_named_requirement() -> None:
     named = {re.split(r"[\[<>=]", line)[0] for line in read("requirements.in").splitlines()}
     by_module = {
         "argon2": "argon2-cffi",
+        "fontpkg_noto_sans_khmer": "fontpkg-noto-sans-khmer",
         "http_message_signatures": "http-message-signatures",
         "http_sf": "http-sf",
         "phonenumbers": "phonenumberslite",

@@ -1,7 +1,7 @@
 """The teller serves callers in groups; nobody pays for a neighbour; the queue has an end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -9,6 +9,7 @@ from wallet.database import Database
 from wallet.identifiers import BankId
 from wallet.outcomes import Done, GroupAnswer, Reason, Refused
 from wallet.teller import Lane, Teller
+from wallet.turns import PLACES, Priority, Turns
 from wallet.work import Work, Works
 
 BANK = BankId("ACLEDA")
@@ -95,3 +96,101 @@ async def test_closing_answers_those_waiting_and_takes_nobody_new(works: Works) 
     assert all(isinstance(answer, Done) for answer in await asyncio.gather(*waiting))
     with pytest.raises(Refused):
         await teller.ask(LANE, BANK, "late")
+
+
+class Gated:
+    """A lane whose groups wait to be let on, and tell in which order they began."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.let = asyncio.Event()
+
+    def lane(self, name: str, priority: Priority) -> Lane[str]:
+        async def act(work: Work, requests: Sequence[str]) -> Sequence[GroupAnswer]:
+            self.began.append(name)
+            await self.let.wait()
+            return [Done(answer={}) for _ in requests]
+
+        return Lane(name, act, priority=priority)
+
+
+async def _until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not what():
+            await asyncio.sleep(0.005)
+
+
+async def test_what_undoes_money_goes_first_and_bulk_work_last(works: Works) -> None:
+    teller, gated = Teller(works, places=1), Gated()
+    asked = [asyncio.create_task(teller.ask(gated.lane("first", Priority.BULK), BANK, "x"))]
+    await _until(lambda: gated.began == ["first"])
+    for priority in reversed(Priority):
+        asked.append(
+            asyncio.create_task(teller.ask(gated.lane(priority.name, priority), BANK, "x"))
+        )
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.02)
+    assert gated.began == ["first"]
+    gated.let.set()
+    await asyncio.gather(*asked)
+    assert gated.began[1:] == [priority.name for priority in Priority]
+
+
+async def test_a_bulk_run_leaves_room_for_phones(teller: Teller) -> None:
+    gated = Gated()
+    bulk = gated.lane("bulk", Priority.BULK)
+    asked = [asyncio.create_task(teller.ask_group(bulk, BANK, ["x"])) for _ in range(2 * PLACES)]
+    await _until(lambda: len(gated.began) == PLACES // 2)
+    await asyncio.sleep(0.02)
+    assert gated.began == ["bulk"] * (PLACES // 2)
+    payment = asyncio.create_task(teller.ask(gated.lane("phone", Priority.PAYMENT), BANK, "x"))
+    await _until(lambda: gated.began[-1] == "phone")
+    gated.let.set()
+    await asyncio.gather(*asked, payment)
+    assert gated.began.count("bulk") == 2 * PLACES
+
+
+async def test_callers_who_wait_for_a_turn_are_served_together(teller: Teller) -> None:
+    gated = Gated()
+    held = [
+        asyncio.create_task(teller.ask(gated.lane(str(i), Priority.PAYMENT), BANK, "x"))
+        for i in range(PLACES)
+    ]
+    await _until(lambda: len(gated.began) == PLACES)
+    groups.clear()
+    asked = []
+    for i in range(20):
+        asked.append(asyncio.create_task(teller.ask(LANE, BANK, str(i))))
+        await asyncio.sleep(0)
+    gated.let.set()
+    await asyncio.gather(*held, *asked)
+    assert groups == [20]
+
+
+async def test_whoever_gives_up_waiting_gives_up_the_place_too() -> None:
+    turns = Turns(places=1)
+    entered: list[str] = []
+
+    async def go(name: str) -> None:
+        async with turns.turn(Priority.PAYMENT):
+            entered.append(name)
+            await asyncio.sleep(0.01)
+
+    async def first() -> None:
+        await go("first")
+        # The next is called already, but has not entered: all that wait give up but the last.
+        for task in given_up[1:]:
+            task.cancel()
+
+    leading = asyncio.create_task(first())
+    await asyncio.sleep(0)
+    given_up = [asyncio.create_task(go("given up")) for _ in range(5)]
+    last = asyncio.create_task(go("last"))
+    await asyncio.sleep(0)
+    given_up[0].cancel()
+    await leading
+    async with asyncio.timeout(1):
+        await last
+    assert entered == ["first", "last"]
+    async with asyncio.timeout(1):
+        await go("again")

@@ -50,6 +50,11 @@ def test_eleven_parameters_are_not_taken_for_one() -> None:
     assert "x = $22 returning" in text
 
 
+def test_a_column_of_nulls_is_one_null_and_a_column_of_no_rows_is_not() -> None:
+    write = Write(table="a", sql="", arguments=([None, None], [], [None, 1], [0, 0], [False]))
+    assert composed([write])[1] == [None, [], [None, 1], [0, 0], [False]]
+
+
 def test_the_first_write_that_missed_is_told() -> None:
     def write(rows: int | None, short: Exception | None = None) -> Write:
         return Write(table="t", sql="", arguments=(), rows=rows, short=short)

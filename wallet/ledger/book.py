@@ -258,35 +258,36 @@ class Book(Group):
 
     def _store_counters(self) -> None:
         accounts = self.accounts.values()
-        changed = [account for account in accounts if any(account.deltas)]
         turned = [account for account in accounts if account.closed != account.closed_before]
-        columns = [[account.deltas[i] for account in changed] for i in range(4)]
-        house = [account for account in {*changed, *turned} if not account.has_floor]
-        house_now = [a.id for a in house], [a.closed_before for a in house]
-        clash = Refused(Reason.CONFLICT) if house else None
+        # One statement changes a row once: what is closed or opened gets its counters there.
+        changed = [
+            account
+            for account in accounts
+            if account.closed == account.closed_before and any(account.deltas)
+        ]
         if changed:
-            self._work.store(
-                "accounts",
-                _ADD_COUNTERS,
-                [account.id for account in changed],
-                *columns,
-                *house_now,
-                first=(("house_to_add", _LOCK_HOUSE.format(6)),),
-                rows=len(changed),
-                short=clash,
-            )
+            self._store_counters_of(changed, _ADD_COUNTERS, "house_to_add")
         if turned:
-            self._work.store(
-                "accounts",
-                _TURN,
-                [account.id for account in turned],
-                [account.closed for account in turned],
-                self._work.now,
-                *house_now,
-                first=(("house_to_turn", _LOCK_HOUSE.format(4)),),
-                rows=len(turned),
-                short=clash,
-            )
+            closed = [account.closed for account in turned]
+            self._store_counters_of(turned, _TURN, "house_to_turn", closed, self._work.now)
+
+    def _store_counters_of(
+        self, accounts: list[Account], sql: str, locked: str, *also: object
+    ) -> None:
+        # Each locks its own house accounts: a row changed by one part cannot be locked by another.
+        house = [account for account in accounts if not account.has_floor]
+        self._work.store(
+            "accounts",
+            sql,
+            [account.id for account in accounts],
+            *([account.deltas[i] for account in accounts] for i in range(4)),
+            [account.id for account in house],
+            [account.closed_before for account in house],
+            *also,
+            first=((locked, _LOCK_HOUSE),),
+            rows=len(accounts),
+            short=Refused(Reason.CONFLICT) if house else None,
+        )
 
 
 async def open_book(
@@ -435,7 +436,7 @@ select $1, $2, * from unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[],
 # account with every other.
 _LOCK_HOUSE = """
 select id, closed_at is not null as closed from accounts
-where id = any(${}::bigint[]) order by id for no key update
+where id = any($6::bigint[]) order by id for no key update
 """
 
 _ADD_COUNTERS = """
@@ -452,9 +453,15 @@ where a.id = d.id and (
 """
 
 _TURN = """
-update accounts a set closed_at = case when t.closed then $3::timestamptz end
-from unnest($1::bigint[], $2::boolean[]) as t (id, closed)
+update accounts a
+set closed_at = case when t.closed then $9::timestamptz end,
+    debits_pending = a.debits_pending + t.debits_pending,
+    debits_posted = a.debits_posted + t.debits_posted,
+    credits_pending = a.credits_pending + t.credits_pending,
+    credits_posted = a.credits_posted + t.credits_posted
+from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $8::boolean[])
+         as t (id, debits_pending, debits_posted, credits_pending, credits_posted, closed)
 where a.id = t.id and (
-    select count(*) from house_to_turn join unnest($4::bigint[], $5::boolean[]) as h (id, closed)
-                                            using (id, closed)) = cardinality($4)
+    select count(*) from house_to_turn join unnest($6::bigint[], $7::boolean[]) as h (id, closed)
+                                            using (id, closed)) = cardinality($6)
 """

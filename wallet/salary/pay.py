@@ -26,6 +26,7 @@ from wallet.outcomes import Done, GroupAnswer, Reason, Refused
 from wallet.salary.findings import LineCode
 from wallet.salary.runs import LineState, RunState
 from wallet.teller import Lane, Teller
+from wallet.turns import Priority
 from wallet.work import WORKER, Work, Works
 
 GROUP: Final = 1000
@@ -60,7 +61,7 @@ async def pay_lines(work: Work, wanted: Sequence[LineToPay]) -> list[GroupAnswer
     return [Done(answer={"state": became.get((want.run_id, want.line_no))}) for want in wanted]
 
 
-PAY_LINES: Final = Lane[LineToPay]("salary.pay", pay_lines)
+PAY_LINES: Final = Lane[LineToPay]("salary.pay", pay_lines, priority=Priority.BULK)
 
 
 async def pay(works: Works, teller: Teller, run_id: SalaryRunId, bank: BankId) -> None:

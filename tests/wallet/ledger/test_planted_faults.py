@@ -205,7 +205,7 @@ FAULTS = {
         "a closed account takes nothing new and ends what was pending",
     ),
     "voiding a closing does not open the account": Fault(
-        sql(without("case when t.closed then $3::timestamptz end", "$3::timestamptz")),
+        sql(without("case when t.closed then $9::timestamptz end", "$9::timestamptz")),
         "voiding the closing opens the account again",
     ),
     "a house account's closing is not seen at the write": Fault(
