@@ -145,43 +145,49 @@ select checkpoint_seq, coalesce(nullif(latest_at, '-infinity'), '0001-01-01 00:0
 from journal_positions where bank = $1
 """
 
-# What a busy account stood at before the stretch is its last checkpoint and the few entries since.
+# What a busy account stood at before the stretch, its last checkpoint and the few entries since, is
+# the first row of its run. (No coalesce in what limits `seq`: under a wall by row the planner would
+# not take it for the index, and read all of the account.)
 _BUSY_CHECKPOINTS = """
 with legs as materialized (
     select * from transfer_legs where bank = $1 and seq > $2 and seq <= $3
-), busy as (
-    select account_id, count(*) as entries from legs group by account_id having count(*) >= $6
+), busy as materialized (
+    select account_id from legs group by account_id having count(*) >= $6
 ), base as (
-    select busy.account_id, busy.entries,
-           coalesce(last.debits_pending, 0) + since.dp as dp,
-           coalesce(last.debits_posted, 0) + since.d as d,
-           coalesce(last.credits_pending, 0) + since.cp as cp,
-           coalesce(last.credits_posted, 0) + since.c as c
+    select busy.account_id, last.dp + since.dp as dp, last.d + since.d as d,
+           last.cp + since.cp as cp, last.c + since.c as c
     from busy
-    left join lateral (
-        select * from balance_checkpoints b
-        where b.account_id = busy.account_id and b.seq <= $2
-        order by b.seq desc limit 1
-    ) last on true
+    cross join lateral (
+        (select b.seq, b.debits_pending as dp, b.debits_posted as d,
+                b.credits_pending as cp, b.credits_posted as c
+         from balance_checkpoints b
+         where b.account_id = busy.account_id and b.seq <= $2 order by b.seq desc limit 1)
+        union all
+        select 0, 0, 0, 0, 0
+        order by seq desc limit 1
+    ) last
     cross join lateral (
         select coalesce(sum(l.debits_pending), 0) as dp, coalesce(sum(l.debits_posted), 0) as d,
                coalesce(sum(l.credits_pending), 0) as cp, coalesce(sum(l.credits_posted), 0) as c
         from transfer_legs l
-        where l.account_id = busy.account_id and l.seq > coalesce(last.seq, 0) and l.seq <= $2
+        where l.account_id = busy.account_id and l.seq > last.seq and l.seq <= $2
     ) since
-), runs as (
-    select account_id, seq, row_number() over w as n, max(at) over w as at,
-           sum(debits_pending) over w as dp, sum(debits_posted) over w as d,
-           sum(credits_pending) over w as cp, sum(credits_posted) over w as c
+), rows as (
+    select account_id, seq, at, debits_pending as dp, debits_posted as d,
+           credits_pending as cp, credits_posted as c
     from legs where account_id in (select account_id from busy)
-    window w as (partition by account_id order by seq)
+    union all
+    select account_id, $2, null, dp, d, cp, c from base
+), runs as (
+    select account_id, seq, row_number() over w - 1 as n, lead(seq) over w is null as last,
+           max(at) over w as at, sum(dp) over w as dp, sum(d) over w as d,
+           sum(cp) over w as cp, sum(c) over w as c
+    from rows window w as (partition by account_id order by seq)
 )
 insert into balance_checkpoints (account_id, seq, bank, latest_at, debits_pending, debits_posted,
                                  credits_pending, credits_posted)
-select runs.account_id, runs.seq, $1, greatest($4, runs.at),
-       base.dp + runs.dp, base.d + runs.d, base.cp + runs.cp, base.c + runs.c
-from runs join base using (account_id)
-where runs.n % $5 = 0 or runs.n = base.entries
+select account_id, seq, $1, greatest($4, at), dp, d, cp, c
+from runs where n > 0 and (n % $5 = 0 or last)
 on conflict (account_id, seq) do nothing
 returning 1
 """
