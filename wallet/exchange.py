@@ -18,6 +18,7 @@ Who calls: the phone's door, through intents.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepar
 from wallet.clock import PHNOM_PENH
 from wallet.events import Exchanged
 from wallet.identifiers import AccountId, HolderId, TransferId, derived_id
+from wallet.ledger import chains
 from wallet.ledger.book import Book, Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account, wallets_of
 from wallet.ledger.proof import Check
@@ -211,7 +213,7 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
     made: list[tuple[Consumed, Quote]] = []
     for one, plan, want, of in zip(consumed, plans, wants, legs, strict=True):
         repeat = book.seen(of[0].id)
-        declined = None if repeat else _decide(book, plan, work.now)
+        declined = None if repeat else _decide(plan, work.now)
         outcome = declined or _post(book, limits, want, of)
         if isinstance(outcome, Declined):
             answers.append(outcome)
@@ -240,23 +242,22 @@ def want_of(holder_id: HolderId, given: Money) -> Want:
     return Want(holder_id=holder_id, money=given, kind=TransferKind.EXCHANGE)
 
 
-def _decide(book: Book, plan: Plan, now: datetime) -> Declined | None:
-    if now >= plan.quote.valid_until:
-        return Declined(reason=Reason.QUOTE_EXPIRED)
-    # After the first leg none may fail, and the other legs are the house's own but for this.
-    if book.closed(AccountId(plan.credit)):
-        return Declined(reason=Reason.ACCOUNT_CLOSED)
-    return None
+def _decide(plan: Plan, now: datetime) -> Declined | None:
+    return Declined(reason=Reason.QUOTE_EXPIRED) if now >= plan.quote.valid_until else None
 
 
 def _post(book: Book, limits: Limits, want: Want, legs: Sequence[Posting]) -> Posted | Declined:
-    first = limits.move(book, want, legs[0])
-    if isinstance(first, Declined):
-        return first
-    for leg in legs[1:]:
-        posted = book.post(leg)
-        if isinstance(posted, Declined):
-            raise AssertionError(f"half an exchange: {posted.reason.value}")
+    """All legs, or none of them; counted once."""
+    declined = None if book.seen(legs[0].id) else limits.check(want)
+    if declined is not None:
+        return declined
+    answers = chains.linked(book, [partial(book.post, leg) for leg in legs])
+    for answer in answers:
+        if isinstance(answer, Declined) and answer.reason is not Reason.LINKED_FAILED:
+            return answer
+    first = answers[0]
+    if isinstance(first, Posted) and not first.repeated:
+        limits.count(want)
     return first
 
 

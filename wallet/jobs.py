@@ -17,12 +17,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from wallet.database import Database, decode
 from wallet.identifiers import new_id
-from wallet.writes import Write
+from wallet.writes import Write, as_json
 
 Rows = Callable[..., Awaitable[list[Any]]]
 
@@ -61,7 +60,7 @@ def written(wanted: Sequence[Wanted], now: datetime) -> Write:
     columns = (
         [new_id() for _ in wanted],
         [job.name for job in wanted],
-        [msgspec.json.encode(job.payload).decode() for job in wanted],
+        [as_json(job.payload) for job in wanted],
         [job.run_at for job in wanted],
         [job.dedupe for job in wanted],
     )

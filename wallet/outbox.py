@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from wallet.events import Event
 from wallet.identifiers import BankId, HolderId
-from wallet.writes import Write
+from wallet.writes import Write, as_json
 
 Rows = Callable[..., Awaitable[list[Any]]]
 
@@ -43,7 +43,7 @@ def written(bank: BankId | None, events: Sequence[Event], now: datetime) -> Writ
     columns = (
         [event.holder_id for event in events],
         [event.__struct_config__.tag for event in events],
-        [msgspec.json.encode(event).decode() for event in events],
+        [as_json(event) for event in events],
     )
     return Write(table="events", sql=_INSERT, arguments=(bank or "*", now, *columns))
 

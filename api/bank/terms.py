@@ -12,6 +12,7 @@ import msgspec
 from litestar import get, post
 from msgspec import Meta, Struct
 
+from api.bank.funnel import own
 from api.problems import answered
 from api.resources import Resources
 from api.security import StaffCaller, with_role
@@ -23,10 +24,10 @@ from wallet.access.staff import Role
 from wallet.exchange import RateSheet
 from wallet.fees import DEFAULT as DEFAULT_FEES
 from wallet.fees import FeeSheet
-from wallet.identifiers import ApprovalId, BankId, Secret
+from wallet.identifiers import ApprovalId, Secret
 from wallet.limits import DEFAULT as DEFAULT_LIMITS
 from wallet.limits import LimitSheet
-from wallet.outcomes import Declined, Reason, Refused
+from wallet.outcomes import Declined
 from wallet.terms import Sort
 from wallet.work import Work
 
@@ -157,7 +158,7 @@ async def approve_terms(
 
     outcome, _ = await works.perform_once(
         caller.actor,
-        _own(caller),
+        own(caller),
         f"{proposals.ACT}.approve",
         idempotency_key,
         # Keyed: a plain hash of six digits would be as good as the digits.
@@ -175,7 +176,7 @@ async def _propose(
 ) -> ShownSheet:
     outcome, _ = await resources.works.perform_once(
         caller.actor,
-        _own(caller),
+        own(caller),
         f"{proposals.ACT}.{type(data).__name__}",
         idempotency_key,
         msgspec.json.encode(data),
@@ -188,18 +189,12 @@ async def _standing(
     caller: StaffCaller, resources: Resources, sort: Sort, otherwise: Struct | None
 ) -> Standing:
     sheets = await resources.works.read(
-        caller.actor, _own(caller), lambda work: proposals.standing(work, sort)
+        caller.actor, own(caller), lambda work: proposals.standing(work, sort)
     )
     return Standing(
         sheets=[msgspec.convert(proposals.shown(sheet), ShownSheet) for sheet in sheets],
         otherwise=None if otherwise is None else msgspec.to_builtins(otherwise),
     )
-
-
-def _own(caller: StaffCaller) -> BankId:
-    if caller.bank is None:
-        raise Refused(Reason.FORBIDDEN)
-    return caller.bank
 
 
 HANDLERS: Final[list[Any]] = [

@@ -297,7 +297,9 @@ async def test_a_closed_wallet_to_be_paid_into_declines_before_anything_is_given
         assert await work.execute(sql, holder.usd) == "UPDATE 1"
 
     await works.perform(SYSTEM, ACLEDA, close)
-    assert await change(works, once) == [Declined(reason=Reason.ACCOUNT_CLOSED)]
+    assert await change(works, once) == [
+        Declined(reason=Reason.ACCOUNT_CLOSED, facts={"side": "credit"})
+    ]
     assert await standing(works, holder) == before
 
 

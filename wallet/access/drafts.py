@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from unicodedata import normalize
 
-import msgspec
-
 from wallet.access import signing
 from wallet.access.kinds import Asked, IntentKind, Prepared
 from wallet.identifiers import IntentId, new_id
 from wallet.money import Money
 from wallet.outcomes import Facts
+from wallet.writes import as_json
 
 LIFE: Final = timedelta(seconds=120)
 
@@ -122,10 +121,10 @@ def columns(fresh: Sequence[Draft]) -> tuple[list[Any], ...]:
         [one.id for one in fresh],
         [one.asked.holder_id for one in fresh],
         [one.asked.device_id for one in fresh],
-        [msgspec.json.encode(one.prepared.plan).decode() for one in fresh],
+        [as_json(one.prepared.plan) for one in fresh],
         [one.text_en for one in fresh],
         [one.text_km for one in fresh],
-        [msgspec.json.encode(one.prepared.facts).decode() for one in fresh],
+        [as_json(one.prepared.facts) for one in fresh],
         [None if one is None else one.minor for one in money],
         [None if one is None else one.currency.value for one in money],
         [one.prepared.payee for one in fresh],

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from wallet.access import drafts, otp, signing
@@ -38,7 +37,7 @@ from wallet.access.kinds import (
     Prepare,
     Prepared,
 )
-from wallet.clock import PHNOM_PENH, day_of
+from wallet.clock import day_of, midnight_of
 from wallet.database import Record
 from wallet.identifiers import DeviceId, HolderId, IntentId, Secret
 from wallet.money import Currency, Money
@@ -46,6 +45,7 @@ from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
 from wallet.teller import Lane
 from wallet.vault import Vault
 from wallet.work import Work
+from wallet.writes import as_json
 
 __all__ = [
     "Asked",
@@ -238,7 +238,7 @@ class _Consuming:
                 money.setdefault(row["device_id"], []).append(intent_id)
         if not money:
             return
-        midnight = datetime.combine(day_of(self._work.now), datetime.min.time(), tzinfo=PHNOM_PENH)
+        midnight = midnight_of(day_of(self._work.now))
         await self._work.execute(_LOCK_DEVICES, sorted(money))
         moved = {
             (row["device_id"], row["currency"]): int(row["moved"])
@@ -382,14 +382,10 @@ def _resolutions(
         [intent_id for intent_id, _ in resolved],
         ["DECLINED" if answer is None else "DONE" for answer in done],
         # the secret part is shown once and stays out of the table
-        [None if answer is None else _json(answer.answer) for answer in done],
+        [None if answer is None else as_json(answer.answer) for answer in done],
         [None if answer is None else answer.reason.value for answer in declined],
-        [None if answer is None else _json(answer.facts) for answer in declined],
+        [None if answer is None else as_json(answer.facts) for answer in declined],
     )
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 _LOCK: Final = """

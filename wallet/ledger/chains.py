@@ -10,7 +10,7 @@ there before is not the same act: those steps answer transfer_differs (field `li
 
     steps:    a   b-linked   c-linked   d   e        (b, c, d are one chain; a and e stand alone)
 
-Who calls: rooms whose act is several transfers (fees, exchange), bulk doors.
+Who calls: rooms whose act is several transfers (exchange).
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -93,10 +93,6 @@ class Group:
         """Whether this transfer is in the book already: asking for it again is a repeat."""
         return transfer_id in self.known
 
-    def closed(self, account_id: AccountId) -> bool:
-        """Whether a loaded account takes no more postings."""
-        return self.accounts[account_id].closed
-
     # going back
 
     def mark(self) -> int:
