@@ -325,37 +325,24 @@ class Works:
         self, actor: Actor, bank: BankId | None, query: Callable[[Work], Awaitable[T]]
     ) -> T:
         """Run `query` in a read-only transaction. Refuses: unavailable."""
-        for attempt in range(1, 3):
-            connection: Connection | None = None
+
+        async def once() -> T:
+            connection = await self._database.acquire()
             try:
-                connection = await self._database.acquire()
-                try:
-                    database_now = await connection.begin_read(bank or "*")
-                    work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
-                    result = await query(work)
-                    await connection.commit()
-                    return result
-                finally:
-                    await self._give_back(connection)
-            except CONNECTION_LOST as lost:
-                if attempt == 2:
-                    raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
-            except SERVER_EXHAUSTED as exhausted:
-                raise Refused(Reason.UNAVAILABLE, retry_after_s=EXHAUSTED_PAUSE_S) from exhausted
-        raise Refused(Reason.UNAVAILABLE, retry_after_s=1)
+                database_now = await connection.begin_read(bank or "*")
+                work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
+                result = await query(work)
+                await connection.commit()
+                return result
+            finally:
+                await self._give_back(connection)
+
+        return await _at_most_twice(once)
 
     async def look(self, sql: str, *arguments: Any) -> list[Record]:
         """One statement outside any transaction, for what is asked all the time and needs no wall
         of its own: a function that answers only what it is meant to. Refuses: unavailable."""
-        for attempt in range(1, 3):
-            try:
-                return await self._database.rows(sql, *arguments)
-            except CONNECTION_LOST as lost:
-                if attempt == 2:
-                    raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
-            except SERVER_EXHAUSTED as exhausted:
-                raise Refused(Reason.UNAVAILABLE, retry_after_s=EXHAUSTED_PAUSE_S) from exhausted
-        raise Refused(Reason.UNAVAILABLE, retry_after_s=1)
+        return await _at_most_twice(lambda: self._database.rows(sql, *arguments))
 
     async def _once(
         self, actor: Actor, bank: BankId | None, act: Callable[[Work], Awaitable[T]]
@@ -394,6 +381,19 @@ class Works:
                 break  # perhaps another's: only the key can tell
             await asyncio.sleep(0.1)
         raise Refused(Reason.OUTCOME_UNKNOWN, retry_after_s=2)
+
+
+async def _at_most_twice(read: Callable[[], Awaitable[T]]) -> T:
+    """What only reads is read again when the connection went away, once. Refuses: unavailable."""
+    try:
+        try:
+            return await read()
+        except CONNECTION_LOST:
+            return await read()
+    except CONNECTION_LOST as lost:
+        raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
+    except SERVER_EXHAUSTED as exhausted:
+        raise Refused(Reason.UNAVAILABLE, retry_after_s=EXHAUSTED_PAUSE_S) from exhausted
 
 
 async def _claim_key(
