@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 from api.app import LooseBodyError, create_app
 from api.problems import STATUSES, DeclinedProblem, problem_of
 from api.resources import Resources
-from api.sentences import SENTENCES
+from api.sentences import ROOMS, SENTENCES
 from api.wire import (
     Body,
     Cursor,
@@ -344,6 +344,7 @@ async def test_every_route_but_those_named_here_is_shut_to_strangers(
 def test_every_reason_has_a_status_and_words_in_both_languages() -> None:
     assert set(STATUSES) == set(Reason)
     assert set(SENTENCES) == set(Reason)
+    assert sum(map(len, ROOMS)) == len(SENTENCES)
     for reason in Reason:
         problem = problem_of(reason)
         assert 400 <= problem.status < 600, reason
