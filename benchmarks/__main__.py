@@ -3,13 +3,22 @@
 import argparse
 import asyncio
 
-from benchmarks import core, payments, prove, salary_day, statements
+from benchmarks import core, overload, payday, payments, prove, salary_day, statements, volume
 
 
 def main() -> None:
     """Measure what is named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    everything = ["core", "payments", "salary", "prove", "statements"]
+    everything = [
+        "core",
+        "volume",
+        "payments",
+        "overload",
+        "salary",
+        "payday",
+        "prove",
+        "statements",
+    ]
     parser.add_argument("which", nargs="*", default=everything)
     parser.add_argument("--quick", action="store_true", help="short rounds, for a first look")
     parser.add_argument(
@@ -21,10 +30,17 @@ def main() -> None:
         match which:
             case "core":
                 asyncio.run(core.main(seconds, rounds))
+            case "volume":
+                accounts = 1_000_000 if options.quick else 10_000_000
+                asyncio.run(volume.main(accounts, seconds, rounds))
             case "payments":
                 asyncio.run(payments.main(seconds, rounds))
+            case "overload":
+                asyncio.run(overload.main(seconds, rounds))
             case "salary":
                 salary_day.run(20_000 if options.quick else 220_000)
+            case "payday":
+                asyncio.run(payday.main(20_000 if options.quick else 220_000))
             case "prove":
                 asyncio.run(prove.main(options.transfers, seconds, rounds))
             case "statements":

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from runtime.embedded import Embedded
 from wallet import migrations
 from wallet.clock import SystemClock
 from wallet.database import Database
+from wallet.ledger.proof import CHECKS, prove
 from wallet.work import Works
 
 MIB = 1024 * 1024
@@ -55,3 +57,17 @@ async def print_facts(database: Database) -> None:
         f"full_page_writes={settings['full_page_writes']}",
         flush=True,
     )
+
+
+async def books_right(base: SimpleNamespace) -> None:
+    """What was measured counts only when the books are right after it."""
+    for finding in await prove(base.works, CHECKS):
+        if not finding.right:
+            raise SystemExit(f"books wrong after the run: {finding.check}: {finding.difference}")
+    print("books right after the run", flush=True)
+
+
+async def print_size(raw: Any) -> None:
+    """One line: how large what was loaded is on disk."""
+    size = await raw.fetchval("select pg_size_pretty(pg_database_size(current_database()))")
+    print(f"on disk: {size}", flush=True)

@@ -1,7 +1,8 @@
 """A load client as small as it can be, in a process of its own: HTTP/1.1 over asyncio streams.
 
 Promise: every answer is read and checked; what is timed is a request from its first byte out to
-its last byte in. Loopback only, bounded by time. Who calls: benchmarks.payments.
+its last byte in. Loopback only, bounded by time. Who calls: payments; offered, for
+its wires.
 """
 
 import asyncio
@@ -50,14 +51,18 @@ class Wire:
     async def open(self) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
 
-    async def ask(self, request: bytes, wanted: int) -> bytes:
-        self._writer.write(request)
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        body = await self._reader.readexactly(length)
-        if not head.startswith(b"HTTP/1.1 %d" % wanted):
+    async def ask(self, asked: bytes, wanted: int) -> bytes:
+        status, head, body = await self.answer(asked)
+        if status != wanted:
             raise AssertionError(f"{head[:40]!r} {body[:300]!r}")
         return body
+
+    async def answer(self, asked: bytes) -> tuple[int, bytes, bytes]:
+        """Status, head and body."""
+        self._writer.write(asked)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        return int(head[9:12]), head, await self._reader.readexactly(length)
 
 
 def run_load(load: Load, kind: str) -> Counted:
@@ -92,38 +97,38 @@ async def _measure(load: Load, client: Client) -> Counted:
 async def _pay_on(wire: Wire, load: Load, payer: Payer, end: float, times: list[float]) -> int:
     key = ec.derive_private_key(payer.private_value, ec.SECP256R1())
     wish = msgspec.json.encode({"kind": "qr.pay", "fields": {"code": load.code, "amount": "100"}})
-    prepare = _request("/v1/mobile/intents", payer.token, wish)
+    prepare = request("/v1/mobile/intents", payer.token, wish)
     count = 0
     while (began := time.perf_counter()) < end:
         intent: Any = msgspec.json.decode(await wire.ask(prepare, 201))
         times.append(time.perf_counter() - began)
-        signature = _signature(key, unbase64url(intent["canonical"], field="canonical"))
-        body = msgspec.json.encode({"signature": signature, "kind": "qr.pay"})
-        request = _request(f"/v1/mobile/intents/{intent['id']}/authorise", payer.token, body)
+        signed = signature(key, unbase64url(intent["canonical"], field="canonical"))
+        body = msgspec.json.encode({"signature": signed, "kind": "qr.pay"})
+        authorise = request(f"/v1/mobile/intents/{intent['id']}/authorise", payer.token, body)
         began = time.perf_counter()
-        await wire.ask(request, 200)
+        await wire.ask(authorise, 200)
         times.append(time.perf_counter() - began)
         count += 1
     return count
 
 
 async def _ask_on(wire: Wire, load: Load, payer: Payer, end: float, times: list[float]) -> int:
-    request = b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+    asked = b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
     count = 0
     while (began := time.perf_counter()) < end:
-        await wire.ask(request, 200)
+        await wire.ask(asked, 200)
         times.append(time.perf_counter() - began)
         count += 1
     return count
 
 
-def _request(path: str, token: str, body: bytes) -> bytes:
+def request(path: str, token: str, body: bytes) -> bytes:
     return (
         f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 
-def _signature(key: ec.EllipticCurvePrivateKey, message: bytes) -> str:
+def signature(key: ec.EllipticCurvePrivateKey, message: bytes) -> str:
     r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
     return base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))

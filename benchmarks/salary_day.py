@@ -9,8 +9,10 @@ import hashlib
 import multiprocessing
 import resource
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,19 +84,31 @@ def run(lines: int = 220_000) -> Figures:
 
 async def _day(lines: int) -> Figures:
     async with ground() as on:
-        data = await _seed(on, lines)
-        context = multiprocessing.get_context("spawn")
-        ready, stop, peak = context.Event(), context.Event(), context.Queue()
-        teller_of_news = context.Process(
-            target=_tell, args=(on.servers.database_url, ready, stop, peak), daemon=True
-        )
-        teller_of_news.start()
-        await asyncio.to_thread(ready.wait)
-        try:
-            return await _salary_day(on, data, lines, stop, peak)
-        finally:
-            stop.set()
-            teller_of_news.join(10)
+        return await pay_day(on, await seed(on, lines), half=1)
+
+
+async def pay_day(on: SimpleNamespace, payees: list[Payee], half: int) -> Figures:
+    """One payday on a seeded server: the file of one half-month from upload to last inbox entry."""
+    data = salary_csv(payees, period="2026-01", half=half)
+    with _inbox_writer(on) as (stop, peak):
+        return await _salary_day(on, data, len(payees), stop, peak)
+
+
+@contextmanager
+def _inbox_writer(on: SimpleNamespace) -> Iterator[tuple[Event, Any]]:
+    """The process that writes the inboxes."""
+    context = multiprocessing.get_context("spawn")
+    ready, stop, peak = context.Event(), context.Event(), context.Queue()
+    teller_of_news = context.Process(
+        target=_tell, args=(on.servers.database_url, ready, stop, peak), daemon=True
+    )
+    teller_of_news.start()
+    ready.wait()
+    try:
+        yield stop, peak
+    finally:
+        stop.set()
+        teller_of_news.join(10)
 
 
 async def _salary_day(
@@ -116,7 +130,7 @@ async def _salary_day(
     )
     await asyncio.gather(*(_pay_bank(works, teller, run_id, bank.id) for bank in banks.PROGRAMME))
     credited_s = time.perf_counter() - began
-    while await works.read(SYSTEM, None, _entries) < lines:
+    while await works.read(SYSTEM, None, partial(_entries, run_id)) < lines:
         await asyncio.sleep(0.1)
     told_s = time.perf_counter() - began
     paid = await _look(works, maker, run_id)
@@ -133,8 +147,10 @@ async def _salary_day(
     )
 
 
-async def _entries(work: Work) -> int:
-    entries: int = await work.value("select count(*) from inbox")
+async def _entries(run_id: SalaryRunId, work: Work) -> int:
+    entries: int = await work.value(
+        "select count(*) from inbox where body ->> 'run_id' = $1", str(run_id)
+    )
     return entries
 
 
@@ -176,8 +192,8 @@ def _officer(role: Role) -> Member:
     )
 
 
-async def _seed(on: SimpleNamespace, lines: int) -> bytes:
-    """People with wallets, spread over the three banks, and their salary file."""
+async def seed(on: SimpleNamespace, lines: int) -> list[Payee]:
+    """People with wallets, spread over the three banks."""
     works: Works = on.works
     vault = Vault(SoftwareKeyStore.open_or_create(Path(on.folder) / "master.key"))
 
@@ -195,7 +211,7 @@ async def _seed(on: SimpleNamespace, lines: int) -> bytes:
         payees += [_payee(newcomer) for newcomer in newcomers]
     # Seeding is not the day: statistics as a server that has run for a while has them.
     await _analyze(on.servers.database_url)
-    return salary_csv(payees, period="2026-01", half=1)
+    return payees
 
 
 def _enrol(vault: Vault, newcomers: Sequence[Newcomer]) -> Callable[[Work], Awaitable[None]]:

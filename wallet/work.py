@@ -44,7 +44,7 @@ from wallet.database import (
 from wallet.events import Event
 from wallet.identifiers import AgencyId, BankId, DeviceId, HolderId
 from wallet.outcomes import Outcome, Reason, Refused
-from wallet.writes import Write, composed, missed
+from wallet.writes import Write, composed, in_order, missed
 
 T = TypeVar("T")
 
@@ -159,6 +159,7 @@ class Work:
         rows: int | None = None,
         short: Exception | None = None,
         clash: Exception | None = None,
+        last: bool = False,
     ) -> None:
         """Have a write done with the next ones, before anything is read and before the commit.
 
@@ -174,6 +175,7 @@ class Work:
                 rows=rows,
                 short=short,
                 clash=clash,
+                last=last,
             )
         )
 
@@ -231,7 +233,7 @@ class Work:
             await self._send()
 
     async def _send(self) -> None:
-        sending, self._writes = self._writes, []
+        sending, self._writes = in_order(self._writes), []
         statement, arguments = composed(sending)
         try:
             touched = await self._raw.fetchrow(statement, *arguments)

@@ -2,7 +2,7 @@
 
 Promise: a group's rows for ten tables cost one round trip instead of ten. Each room writes its own
 `insert`, `update` or `delete` over its own parameters; here they become the parts of one `with`,
-carried out in the order they were stored in. All parts see the tables as they were before the
+carried out in the order they were stored in, but for those that ask to be last. All parts see the tables as they were before the
 statement, so none may need what another stores, and no two may change the same row (PostgreSQL
 carries out only one of them): whoever has to read first simply reads, and what was stored by then
 goes ahead (Work sees to it).
@@ -13,6 +13,7 @@ Pure but for a memory of composed texts. Who calls: work; outbox, audit and jobs
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +28,8 @@ class Write(Struct, frozen=True, kw_only=True):
     Columns come as lists, of which at least one has no nulls. `first`: named selects that go before
     it and that it may read, such as rows to be locked; their names must be the room's own. `rows`:
     how many rows it has to touch, and `short` what is raised when it touched another number.
-    `clash`: what is raised when a row of `table` broke a unique index or a check.
+    `clash`: what is raised when a row of `table` broke a unique index or a check. `last`: it takes
+    locks everybody wants, so it is carried out after the others, next to the commit.
     """
 
     table: str
@@ -37,6 +39,15 @@ class Write(Struct, frozen=True, kw_only=True):
     rows: int | None = None
     short: Exception | None = None
     clash: Exception | None = None
+    last: bool = False
+
+
+def in_order(writes: Sequence[Write]) -> list[Write]:
+    """As they are to be carried out: those that are to be last behind the others."""
+    return sorted(writes, key=_is_last)
+
+
+_is_last: Final = attrgetter("last")
 
 
 def composed(writes: Sequence[Write]) -> tuple[str, list[Any]]:

@@ -265,28 +265,35 @@ class Book(Group):
             for account in accounts
             if account.closed == account.closed_before and any(account.deltas)
         ]
-        if changed:
-            self._store_counters_of(changed, _ADD_COUNTERS, "house_to_add")
+        self._store_counters_of([a for a in changed if a.has_floor], _ADD_COUNTERS)
+        self._store_counters_of(
+            [a for a in changed if not a.has_floor], _ADD_TO_HOUSE, "house_to_add"
+        )
         if turned:
             closed = [account.closed for account in turned]
             self._store_counters_of(turned, _TURN, "house_to_turn", closed, self._work.now)
 
     def _store_counters_of(
-        self, accounts: list[Account], sql: str, locked: str, *also: object
+        self, accounts: list[Account], sql: str, locked: str | None = None, *also: object
     ) -> None:
-        # Each locks its own house accounts: a row changed by one part cannot be locked by another.
+        """With `locked`, what is house among them is locked first, and as the last thing the
+        transaction does: everybody meets on those few rows, and holds them for a blink."""
+        if not accounts:
+            return
         house = [account for account in accounts if not account.has_floor]
+        named = [[a.id for a in house], [a.closed_before for a in house]] if locked else []
         self._work.store(
             "accounts",
             sql,
             [account.id for account in accounts],
             *([account.deltas[i] for account in accounts] for i in range(4)),
-            [account.id for account in house],
-            [account.closed_before for account in house],
+            *named,
             *also,
-            first=((locked, _LOCK_HOUSE),),
+            # each locks its own: a row changed by one part cannot be locked by another
+            first=((locked, _LOCK_HOUSE),) if locked else (),
             rows=len(accounts),
             short=Refused(Reason.CONFLICT) if house else None,
+            last=locked is not None,
         )
 
 
@@ -431,14 +438,7 @@ select $1, $2, * from unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[],
                              $8::text[])
 """
 
-# Floor accounts are already ours; house accounts are locked here, in id order, before the first of
-# them is written. Counted, not joined: joined into the update it made plans that compare every
-# account with every other.
-_LOCK_HOUSE = """
-select id, closed_at is not null as closed from accounts
-where id = any($6::bigint[]) order by id for no key update
-"""
-
+# Floor accounts are already ours.
 _ADD_COUNTERS = """
 update accounts a
 set debits_pending = a.debits_pending + d.debits_pending,
@@ -447,10 +447,23 @@ set debits_pending = a.debits_pending + d.debits_pending,
     credits_posted = a.credits_posted + d.credits_posted
 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
          as d (id, debits_pending, debits_posted, credits_pending, credits_posted)
-where a.id = d.id and (
+where a.id = d.id
+"""
+
+# House accounts are locked here, in id order, before the first of them is written. Counted, not
+# joined: joined into the update it made plans that compare every account with every other.
+_LOCK_HOUSE = """
+select id, closed_at is not null as closed from accounts
+where id = any($6::bigint[]) order by id for no key update
+"""
+
+_ADD_TO_HOUSE = (
+    _ADD_COUNTERS
+    + """ and (
     select count(*) from house_to_add join unnest($6::bigint[], $7::boolean[]) as h (id, closed)
                                            using (id, closed)) = cardinality($6)
 """
+)
 
 _TURN = """
 update accounts a
