@@ -2,10 +2,10 @@
 
 Promise: a group's rows for ten tables cost one round trip instead of ten. Each room writes its own
 `insert`, `update` or `delete` over its own parameters; here they become the parts of one `with`,
-carried out in the order they were stored in, but for those that ask to be last. All parts see the tables as they were before the
-statement, so none may need what another stores, and no two may change the same row (PostgreSQL
-carries out only one of them): whoever has to read first simply reads, and what was stored by then
-goes ahead (Work sees to it).
+carried out in the order they were stored in, but for those that ask to be last. All parts see the
+tables as they were before the statement, so none may need what another stores, and no two may
+change the same row (PostgreSQL carries out only one of them): whoever has to read first simply
+reads, and what was stored by then goes ahead (Work sees to it).
 
 Pure but for a memory of composed texts. Who calls: work; outbox, audit and jobs make theirs.
 """

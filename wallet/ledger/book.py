@@ -457,13 +457,11 @@ select id, closed_at is not null as closed from accounts
 where id = any($6::bigint[]) order by id for no key update
 """
 
-_ADD_TO_HOUSE = (
-    _ADD_COUNTERS
-    + """ and (
+_ADD_TO_HOUSE = f"""
+{_ADD_COUNTERS} and (
     select count(*) from house_to_add join unnest($6::bigint[], $7::boolean[]) as h (id, closed)
                                            using (id, closed)) = cardinality($6)
 """
-)
 
 _TURN = """
 update accounts a
