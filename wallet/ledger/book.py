@@ -461,7 +461,7 @@ _ADD_TO_HOUSE = f"""
 {_ADD_COUNTERS} and (
     select count(*) from house_to_add join unnest($6::bigint[], $7::boolean[]) as h (id, closed)
                                            using (id, closed)) = cardinality($6)
-"""
+"""  # noqa: S608 - of constants
 
 _TURN = """
 update accounts a
