@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 
-from benchmarks import core, payments, prove, salary_day, statements
+from benchmarks import controls, core, payments, prove, salary_day, statements
 
 
 def main() -> None:
     """Measure what is named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    everything = ["core", "payments", "salary", "prove", "statements"]
+    everything = ["core", "payments", "salary", "prove", "statements", "controls"]
     parser.add_argument("which", nargs="*", default=everything)
     parser.add_argument("--quick", action="store_true", help="short rounds, for a first look")
     parser.add_argument(
@@ -29,6 +29,8 @@ def main() -> None:
                 asyncio.run(prove.main(options.transfers, seconds, rounds))
             case "statements":
                 asyncio.run(statements.main(300_000 if options.quick else 10_000_000))
+            case "controls":
+                asyncio.run(controls.main(5 if options.quick else 20))
             case _:
                 parser.error(f"there is no {which}: {', '.join(everything)}")
 

@@ -27,7 +27,7 @@ from tests.wallet.limits.steps import assert_counters_right, counters, limit
 from tests.wallet.qr_steps import reasons
 from tests.world import WorldHolder
 from wallet.clock import TurnedClock, day_of
-from wallet.controls import ControlSheet, Spend
+from wallet.controls import ControlSheet, Spend, open_controls
 from wallet.database import Database
 from wallet.identifiers import CardId, new_id
 from wallet.ledger.book import Posted
@@ -215,8 +215,6 @@ async def statements(works: Works, wishes: Sequence[Buy]) -> int:
     """How many statements opening the controls of a group takes."""
 
     async def run(work: Work) -> int:
-        from wallet.controls import open_controls
-
         seen = 0
         asked_of = work.rows
 
