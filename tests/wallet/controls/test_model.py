@@ -350,7 +350,7 @@ def test_decisions_are_those_of_a_naive_model(fresh_url: str) -> None:
 
 @pytest.mark.long
 def test_decisions_are_those_of_a_naive_model_in_many_stories(fresh_url: str) -> None:
-    told(fresh_url, 2_000)
+    told(fresh_url, 600)
 
 
 # what loosens
