@@ -2,51 +2,65 @@
 
 import argparse
 import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
-from benchmarks import core, overload, payday, payments, prove, salary_day, statements, volume
+from benchmarks import (
+    controls,
+    core,
+    overload,
+    payday,
+    payments,
+    prove,
+    salary_day,
+    statements,
+    volume,
+)
+
+
+class Asked(NamedTuple):
+    """`quick`: short rounds, for a first look."""
+
+    quick: bool
+    transfers: int
+
+    @property
+    def rounds(self) -> tuple[float, int]:
+        """Seconds a round, and rounds."""
+        return (3.0, 1) if self.quick else (8.0, 3)
+
+
+MEASURES: Final[dict[str, Callable[[Asked], object]]] = {
+    "core": lambda asked: asyncio.run(core.main(*asked.rounds)),
+    "volume": lambda asked: asyncio.run(
+        volume.main(1_000_000 if asked.quick else 10_000_000, *asked.rounds)
+    ),
+    "payments": lambda asked: asyncio.run(payments.main(*asked.rounds)),
+    "overload": lambda asked: asyncio.run(overload.main(*asked.rounds)),
+    "salary": lambda asked: salary_day.run(20_000 if asked.quick else 220_000),
+    "payday": lambda asked: asyncio.run(payday.main(20_000 if asked.quick else 220_000)),
+    "prove": lambda asked: asyncio.run(prove.main(asked.transfers, *asked.rounds)),
+    "statements": lambda asked: asyncio.run(
+        statements.main(300_000 if asked.quick else 10_000_000)
+    ),
+    "controls": lambda asked: asyncio.run(controls.main(5 if asked.quick else 20)),
+}
 
 
 def main() -> None:
     """Measure what is named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    everything = [
-        "core",
-        "volume",
-        "payments",
-        "overload",
-        "salary",
-        "payday",
-        "prove",
-        "statements",
-    ]
-    parser.add_argument("which", nargs="*", default=everything)
+    parser.add_argument("which", nargs="*", default=list(MEASURES))
     parser.add_argument("--quick", action="store_true", help="short rounds, for a first look")
     parser.add_argument(
         "--transfers", type=int, default=200_000, help="how many the proof is over (200,000)"
     )
     options = parser.parse_args()
-    seconds, rounds = (3.0, 1) if options.quick else (8.0, 3)
+    asked = Asked(quick=options.quick, transfers=options.transfers)
     for which in options.which:
-        match which:
-            case "core":
-                asyncio.run(core.main(seconds, rounds))
-            case "volume":
-                accounts = 1_000_000 if options.quick else 10_000_000
-                asyncio.run(volume.main(accounts, seconds, rounds))
-            case "payments":
-                asyncio.run(payments.main(seconds, rounds))
-            case "overload":
-                asyncio.run(overload.main(seconds, rounds))
-            case "salary":
-                salary_day.run(20_000 if options.quick else 220_000)
-            case "payday":
-                asyncio.run(payday.main(20_000 if options.quick else 220_000))
-            case "prove":
-                asyncio.run(prove.main(options.transfers, seconds, rounds))
-            case "statements":
-                asyncio.run(statements.main(300_000 if options.quick else 10_000_000))
-            case _:
-                parser.error(f"there is no {which}: {', '.join(everything)}")
+        if which not in MEASURES:
+            parser.error(f"there is no {which}: {', '.join(MEASURES)}")
+        MEASURES[which](asked)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,14 @@ class CardWaiting(_Event, frozen=True, kw_only=True, tag="card.waiting"):
     claim_expires_at: datetime
 
 
+class ControlsChanged(_Event, frozen=True, kw_only=True, tag="controls.changed"):
+    """A holder set what a card of theirs (its last four), or all of them (empty), may be used for.
+    `looser`: something may be allowed that was not before."""
+
+    last_four: str
+    looser: bool
+
+
 class SmartIdPaymentChanged(_Event, frozen=True, kw_only=True, tag="smart_id.payment_changed"):
     state: str
     cause: str
@@ -145,6 +153,7 @@ Event = (
     | CardChanged
     | CardRevealed
     | CardWaiting
+    | ControlsChanged
     | SmartIdPaymentChanged
     | DevicePaired
     | SecurityNotice

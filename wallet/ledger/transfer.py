@@ -25,6 +25,7 @@ class TransferKind(enum.StrEnum):
     TOPUP_RETURN = "topup_return"
     CARD_FEE = "card_fee"
     TRANSFER = "transfer"
+    CARD_PURCHASE = "card_purchase"
     REFUND = "refund"
     PROVISIONAL_CREDIT = "provisional_credit"
     CORRECTION = "correction"

@@ -17,7 +17,8 @@ CHECKS: Final = (
             from transfers t
             join accounts a on a.id = t.debit_account_id and a.kind = 'wallet'
             left join transfers r on r.pending_id = t.id
-            where t.phase in ('posted', 'hold') and t.kind in ('qr_payment', 'topup', 'transfer')
+            where t.phase in ('posted', 'hold')
+              and t.kind in ('qr_payment', 'topup', 'transfer', 'card_purchase')
               and t.at >= date_trunc('day', (select now from moment) - interval '30 days',
                                      'Asia/Phnom_Penh')
             group by 1, 2, 3
@@ -70,7 +71,8 @@ CHECKS: Final = (
          and t.day >= c.start
          and t.day < c.start + case c.part when 'month' then interval '1 month'
                                            else interval '1 day' end
-         and case c.kind when 'any' then t.kind in ('qr_payment', 'topup', 'transfer')
+         and case c.kind when 'any' then t.kind in ('qr_payment', 'topup', 'transfer',
+                                                      'card_purchase')
                          else t.kind = c.kind end
         group by c.subject, c.measure, c.start, c.amount_minor, c.uses, c.both
         -- over both currencies the amount depends on each moment's rate: there only acts are told
