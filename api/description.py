@@ -79,7 +79,11 @@ _SCHEMES: Final[dict[str, SecurityScheme | Reference]] = {
         type="http", scheme="bearer", description="The token of POST /v1/mobile/sessions."
     ),
     "staff": SecurityScheme(
-        type="http", scheme="bearer", description="The token of the door's own POST .../sessions."
+        type="apiKey",
+        name="__Host-smartid-staff",
+        security_scheme_in="cookie",
+        description="The cookie of the door's own POST .../sessions. What writes carries the "
+        "session's `csrf_token` as `X-CSRF-Token` beside it.",
     ),
     "atm": SecurityScheme(
         type="apiKey",

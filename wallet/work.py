@@ -66,6 +66,7 @@ class ActorKind(enum.StrEnum):
     AGENCY_OFFICER = "agency_officer"
     BANK_CLERK = "bank_clerk"
     SUPPORT = "support"
+    ADMIN = "admin"
     WORKER = "worker"
     SYSTEM = "system"
     ANONYMOUS = "anonymous"

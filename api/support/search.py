@@ -13,9 +13,9 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from api.resources import Resources
-from api.security import StaffCaller, with_role
+from api.security import StaffCaller, with_permission
 from api.support.shown import SEEN, ShownCase, ShownPerson, shown_case, shown_person
-from wallet.access.staff import Role
+from wallet.access.members import Permission
 from wallet.disputes import cases, refunds
 from wallet.disputes.cases import Case
 from wallet.identifiers import HolderId
@@ -58,7 +58,7 @@ class Found(Struct, frozen=True, kw_only=True):
 
 @get(
     "/search",
-    guards=[with_role(Role.AGENT)],
+    guards=[with_permission(Permission.CASE_WORK)],
     summary="Find a person or a case",
 )
 async def search(q: Query, caller: StaffCaller, resources: Resources) -> Found:

@@ -15,7 +15,6 @@ from wallet.disputes.cases import Case
 from wallet.money import Money
 from wallet.registry.holders import Holder
 
-
 SEEN: Final = ("name", "bank", "agency", "staff_no", "cases")
 """What whoever is shown a person and their cases has seen of them, as the holder reads it."""
 
