@@ -419,7 +419,7 @@ async def test_a_staff_token_opens_its_own_door_and_role(
     refused = await client.get("/v1/support/supervised", headers=tokens["dara"])
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     current = await client.get("/v1/support/sessions/current", headers=tokens["dara"])
-    assert current.json()["roles"] == ["agent"]
+    assert current.json()["member"]["roles"] == ["agent"]
     await client.delete("/v1/support/sessions/current", headers=tokens["dara"])
     gone = await client.get("/v1/support/sessions/current", headers=tokens["dara"])
     assert gone.status_code == 401
