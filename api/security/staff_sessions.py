@@ -39,6 +39,12 @@ Base64Url = Annotated[
 ]
 
 
+Told = Annotated[
+    Annotated[str, Meta(max_length=16_384)] | None,
+    Meta(description="Not looked at.", examples=["q83vEjRWeJA"]),
+]
+
+
 class StaffSignIn(Body, frozen=True, kw_only=True):
     """What a member of staff signs in with."""
 
@@ -96,17 +102,17 @@ class CurrentSession(Struct, frozen=True, kw_only=True):
 class AttestationResponse(Body, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     client_data_json: Base64Url = msgspec.field(name="clientDataJSON")
     attestation_object: Base64Url
-    authenticator_data: str | None = None
-    public_key: str | None = None
-    public_key_algorithm: int | None = None
-    transports: list[str] | None = None
+    authenticator_data: Told = None
+    public_key: Told = None
+    public_key_algorithm: Annotated[int | None, Meta(examples=[-7])] = None
+    transports: Annotated[list[str] | None, Meta(examples=[["internal"]])] = None
 
 
 class AssertionResponse(Body, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     client_data_json: Base64Url = msgspec.field(name="clientDataJSON")
     authenticator_data: Base64Url
     signature: Base64Url
-    user_handle: str | None = None
+    user_handle: Told = None
 
 
 class _Credential(Body, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -114,7 +120,7 @@ class _Credential(Body, frozen=True, kw_only=True, rename="camel", omit_defaults
     raw_id: Base64Url
     type: Annotated[str, Meta(max_length=32, examples=["public-key"])]
     client_extension_results: dict[str, Any] = msgspec.field(default_factory=dict)
-    authenticator_attachment: str | None = None
+    authenticator_attachment: Annotated[str | None, Meta(examples=["platform"])] = None
 
 
 class NewCredential(_Credential, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -25,7 +25,7 @@ def decide_strength(passphrase: str, *, login: str) -> None:
         raise Refused(Reason.PASSPHRASE_WEAK, why="long")
     bare = re.sub(r"[\W_]+", "", text.casefold())
     # Counted without punctuation, so that `password!!!!!!!` is no longer than it is.
-    if _plain(bare) in _KNOWN:
+    if _plain(text) in _KNOWN:
         raise Refused(Reason.PASSPHRASE_WEAK, why="known")
     if len(set(bare)) < FEWEST_DIFFERENT or _REPEATED.fullmatch(bare):
         raise Refused(Reason.PASSPHRASE_WEAK, why="repeats")
@@ -38,9 +38,10 @@ def decide_strength(passphrase: str, *, login: str) -> None:
         raise Refused(Reason.PASSPHRASE_WEAK, why="own_name")
 
 
-def _plain(bare: str) -> str:
-    """As typed by somebody who believes that 3 for e helps; numbers at the end left out."""
-    return bare.rstrip("0123456789").translate(_LEET)
+def _plain(text: str) -> str:
+    """As typed by somebody who believes that 3 for e helps; what stands behind is left out."""
+    told = re.sub(r"[\W\d_]+$", "", text.casefold()).translate(_LEET)
+    return re.sub(r"[\W_]+", "", told)
 
 
 _REPEATED: Final = re.compile(r"(.{1,12})\1+.{0,3}")
