@@ -179,6 +179,16 @@ async def test_every_permission_is_given_by_some_role_and_known_to_the_program(
     assert set(allowed) == set(Role)
 
 
+async def test_whoever_agrees_to_what_another_asked_needs_a_passkey(database: Database) -> None:
+    """A role that comes later and approves without one is caught here."""
+    bare = await database.rows(
+        "select r.role from staff_roles r join role_permissions p using (role)"
+        " where not r.needs_passkey"
+        " and (p.permission ~ '\\.(approve|review)$' or p.permission ~ '^staff\\.')"
+    )
+    assert not bare
+
+
 async def test_the_table_refuses_a_role_that_is_not_for_this_kind(desk: Desk) -> None:
     for wanted in ("admin", "emperor"):
         with pytest.raises(CheckViolation):
