@@ -125,9 +125,8 @@ async def _give_tickets(work: Work, *, everybody: Sequence[Login]) -> None:
     for login in everybody:
         if login.passkey_ticket is not None:
             staff_id = await staff.id_of(work, login.login)
-            if not await passkeys.of_member(work, staff_id):
-                ticket = Secret(login.passkey_ticket)
-                await passkeys.begin_anew(work, staff_id, ticket=ticket)
+            if not await passkeys.may_begin(work, staff_id):
+                await passkeys.give_ticket(work, staff_id, Secret(login.passkey_ticket))
 
 
 async def register_atm_hosts(works: Works, vault: Vault, data: Path) -> Path:

@@ -194,12 +194,15 @@ async def of_member(work: Work, staff_id: StaffId) -> list[Passkey]:
     return await work.structs(Passkey, _OF, staff_id)
 
 
-async def begin_anew(
-    work: Work, staff_id: StaffId, *, ticket: Secret[str] | None = None
-) -> Secret[str]:
-    """Revoke what passkeys somebody has and give them a ticket for a first one: for a newcomer, or
-    whose authenticator is lost. `ticket`: chosen by the caller (a demo), else random."""
-    given = ticket or Secret(secrets.token_urlsafe(24))
+async def may_begin(work: Work, staff_id: StaffId) -> bool:
+    """Whether somebody has a passkey, or a ticket that is good for one."""
+    return bool(await work.value(_MAY_BEGIN, staff_id, work.now))
+
+
+async def begin_anew(work: Work, staff_id: StaffId) -> Secret[str]:
+    """Revoke what passkeys somebody has, end their session, and give them a ticket for a first one:
+    for a newcomer, or whose authenticator is lost. Refuses: nothing."""
+    given = Secret(secrets.token_urlsafe(24))
     await work.execute(_REVOKE_ALL, staff_id, work.now)
     await staff_sessions.end(work, staff_id)
     await give_ticket(work, staff_id, given)
@@ -354,6 +357,11 @@ set challenge = excluded.challenge, token_hash = excluded.token_hash,
 _SPEND: Final = """
 delete from passkey_challenges where staff_id = $1 and purpose = $2
 returning challenge, token_hash, expires_at
+"""
+
+_MAY_BEGIN: Final = """
+select exists (select from passkeys where staff_id = $1 and revoked_at is null)
+    or exists (select from passkey_tickets where staff_id = $1 and expires_at > $2)
 """
 
 _GIVE_TICKET: Final = """
