@@ -29,43 +29,40 @@ COUNTED = {
 }
 
 
-async def test_changes_and_rows_are_the_same_number_for_each_kind(
-    desk: Desk, clock: TurnedClock, database: Database
-) -> None:
-    rng = random.Random(7)
-    for login in ("dara", "bopha", "vanna", "maker.mcs", "checker.mcs"):
-        await desk.enrol(login)
-    asked: list[Any] = []
-    opened: list[Any] = []
-    sessions = Counter[str]()
+class Walk:
+    """Steps that staff take, in any order; some are refused, which is a step as well."""
 
-    async def sign_in() -> None:
-        login = rng.choice(("dara", "bopha", "vanna"))
-        await desk.session(login)
-        sessions["staff.sign_in"] += 1
+    def __init__(self, desk: Desk, rng: random.Random) -> None:
+        self.desk, self.rng = desk, rng
+        self.signed = Counter[str]()
+        self._asked: list[Any] = []
+        self._opened: list[Any] = []
 
-    async def fail() -> None:
-        sessions["staff.sign_in_failed"] += 1
-        await desk.sign_in("dara", code="000000")
+    async def sign_in(self) -> None:
+        await self.desk.session(self.rng.choice(("dara", "bopha", "vanna")))
+        self.signed["staff.sign_in"] += 1
 
-    async def ask() -> None:
-        asked.append(
-            await as_member(
-                "maker.mcs",
-                lambda work: approvals.request(
-                    work, "test.act", str(new_id()), bytes(32), permission=Permission.SALARY_SEND
-                ),
-            )
+    async def fail(self) -> None:
+        self.signed["staff.sign_in_failed"] += 1
+        await self.desk.sign_in("dara", code="000000")
+
+    async def ask(self) -> None:
+        asked = await self._as(
+            "maker.mcs",
+            lambda work: approvals.request(
+                work, "test.act", str(new_id()), bytes(32), permission=Permission.SALARY_SEND
+            ),
         )
+        self._asked.append(asked)
 
-    async def approve() -> None:
-        code = Secret(rng.choice((desk.code(), "000000")))
-        await as_member(
-            rng.choice(("maker.mcs", "checker.mcs")),
+    async def approve(self) -> None:
+        code = Secret(self.rng.choice((self.desk.code(), "000000")))
+        await self._as(
+            self.rng.choice(("maker.mcs", "checker.mcs")),
             lambda work: approvals.approve(
                 work,
-                desk.vault,
-                rng.choice(asked).id,
+                self.desk.vault,
+                self.rng.choice(self._asked).id,
                 act="test.act",
                 payload_hash=bytes(32),
                 code=code,
@@ -73,27 +70,37 @@ async def test_changes_and_rows_are_the_same_number_for_each_kind(
             ),
         )
 
-    async def break_glass() -> None:
-        done = await as_member(
-            rng.choice(("dara", "bopha")),
+    async def break_glass(self) -> None:
+        done = await self._as(
+            self.rng.choice(("dara", "bopha")),
             lambda work: emergency.open_access(work, "somebody was found unconscious"),
         )
-        opened.append(done.answer["emergency_id"])
+        self._opened.append(done.answer["emergency_id"])
 
-    async def review() -> None:
-        await as_member(
-            rng.choice(("bopha", "vanna", "dara")),
-            lambda work: emergency.review(work, rng.choice(opened), justified=True, note="seen"),
+    async def review(self) -> None:
+        found = self.rng.choice(self._opened)
+        await self._as(
+            self.rng.choice(("bopha", "vanna", "dara")),
+            lambda work: emergency.review(work, found, justified=True, note="seen"),
         )
 
-    async def as_member(login: str, act: Any) -> Any:
-        return await desk.works.perform(desk.member(login).actor, None, act)
+    async def _as(self, login: str, act: Any) -> Any:
+        return await self.desk.works.perform(self.desk.member(login).actor, None, act)
 
+
+async def test_changes_and_rows_are_the_same_number_for_each_kind(
+    desk: Desk, clock: TurnedClock, database: Database
+) -> None:
+    for login in ("dara", "bopha", "vanna", "maker.mcs", "checker.mcs"):
+        await desk.enrol(login)
+    rng = random.Random(7)
+    walk = Walk(desk, rng)
+    steps = (walk.sign_in, walk.fail, walk.ask, walk.approve, walk.break_glass, walk.review)
     for _ in range(60):
         clock.advance(timedelta(minutes=rng.choice((1, 6, 20))))
         await desk.redis.flushall()
         try:
-            await rng.choice((sign_in, fail, ask, approve, break_glass, review))()
+            await rng.choice(steps)()
         except (Refused, IndexError):
             continue
     await desk.works.perform(SYSTEM, None, lambda work: staff.disable(work, desk.people["dara"].id))
@@ -105,7 +112,7 @@ async def test_changes_and_rows_are_the_same_number_for_each_kind(
         )
         assert told[act] == standing, act
         assert told[act] > 0, f"the walk has no {act}"
-    for act, times in sessions.items():
+    for act, times in walk.signed.items():
         assert told[act] == times, act
     assert told["staff.step_up"] == told["staff.passkey_add"] + await proofs(database)
 
