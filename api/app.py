@@ -36,7 +36,7 @@ from notifications.live import Listeners
 from wallet.access.sessions import Recognition
 from wallet.outcomes import Reason, Refused
 
-DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "console")
+DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "admin", "console")
 
 _log: Final = logging.getLogger("smartid.api")
 

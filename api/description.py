@@ -55,7 +55,7 @@ _PAGE: Final = """<!doctype html>
 """
 
 _INTRODUCTION: Final = """
-Five doors, one for each kind of caller. What a phone does to money or credentials is an *intent*:
+Six doors, one for each kind of caller. What a phone does to money or credentials is an *intent*:
 ask for it, show the server's own words, sign them, send the signature (and, where `needs` says so,
 a one-time password).
 
@@ -71,6 +71,7 @@ _TAGS: Final = [
     Tag(name="agency", description="Agency officers: payroll and applications."),
     Tag(name="bank", description="Bank clerks: pairing at the branch, freezing."),
     Tag(name="support", description="Support agents: disputes."),
+    Tag(name="admin", description="Who works here, and who may do what."),
     Tag(name="health", description="For the machine room."),
 ]
 
@@ -79,7 +80,11 @@ _SCHEMES: Final[dict[str, SecurityScheme | Reference]] = {
         type="http", scheme="bearer", description="The token of POST /v1/mobile/sessions."
     ),
     "staff": SecurityScheme(
-        type="http", scheme="bearer", description="The token of the door's own POST .../sessions."
+        type="apiKey",
+        name="__Host-smartid-staff",
+        security_scheme_in="cookie",
+        description="The cookie of the door's own POST .../sessions. What writes carries the "
+        "session's `csrf_token` as `X-CSRF-Token` beside it.",
     ),
     "atm": SecurityScheme(
         type="apiKey",

@@ -25,7 +25,7 @@ from benchmarks.ground import ground
 from notifications.delivery import deliver_next
 from runtime import cambodia
 from simulators.agency import Payee, salary_csv
-from wallet.access.staff import Member, Role, StaffKind
+from wallet.access.members import Member, Permission, Role, StaffKind
 from wallet.clock import SystemClock
 from wallet.database import Database
 from wallet.identifiers import (
@@ -188,6 +188,7 @@ def _officer(role: Role) -> Member:
         kind=StaffKind.AGENCY_OFFICER,
         name=role.value,
         roles=frozenset({role}),
+        permissions=frozenset({Permission.SALARY_SEND, Permission.SALARY_APPROVE}),
         agency=AGENCY,
     )
 

@@ -141,6 +141,14 @@ _SMART_ID_ANY: Final = _Words(
     "ស្ថានភាពទូទាត់នៃ Smart ID ឥឡូវគឺ {state}។",
 )
 _SECURITY: Final = {
+    "emergency_look": _Words(
+        "Your data was looked at",
+        "Support looked at your telephone number in an emergency. It is being reviewed; see who "
+        "and why in the app, or call support.",
+        "ទិន្នន័យរបស់អ្នកត្រូវបានមើល",
+        "ផ្នែកជំនួយបានមើលលេខទូរស័ព្ទរបស់អ្នកក្នុងករណីបន្ទាន់។ ករណីនេះកំពុងត្រូវបានពិនិត្យ "
+        "សូមមើលអ្នកមើលនិងមូលហេតុក្នុងកម្មវិធី ឬហៅផ្នែកជំនួយ។",
+    ),
     "totp_enrolled": _Words(
         "Authenticator set up",
         "An authenticator was set up for your account. Not you? Freeze and call support.",

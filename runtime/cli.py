@@ -167,9 +167,11 @@ def demo(
 def main() -> None:
     """The console script."""
     from runtime.seal_commands import receipt, seals
+    from runtime.staff_commands import staff
 
     app.add_typer(receipt, name="receipt")
     app.add_typer(seals, name="seals")
+    app.add_typer(staff, name="staff")
     try:
         app()
     except tuple(_refusals()) as refusal:

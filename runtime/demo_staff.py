@@ -20,10 +20,11 @@ from msgspec import Struct
 from runtime import cambodia
 from runtime.children import CannotStart
 from runtime.private_file import read_or_make
-from wallet.access import atm_hosts, staff, totp
+from simulators.passkey import Authenticator
+from wallet.access import atm_hosts, passkeys, staff, totp
 from wallet.access.atm_hosts import Algorithm
 from wallet.access.hashing import Hashing
-from wallet.access.staff import Role, StaffKind
+from wallet.access.members import Role, StaffKind
 from wallet.identifiers import AgencyId, BankId, Secret
 from wallet.outcomes import Reason, Refused
 from wallet.registry import banks
@@ -52,6 +53,10 @@ class Login(Struct, frozen=True, kw_only=True):
     roles: list[Role]
     bank: BankId | None = None
     agency: AgencyId | None = None
+    passkey: str | None = None
+    """The private key of their passkey, in hexadecimal, for roles that ask for one."""
+    passkey_ticket: str | None = None
+    """What lets them register it, once."""
 
     def __repr__(self) -> str:
         return f"Login({self.login}, ***)"
@@ -99,6 +104,11 @@ async def enrol_staff(works: Works, vault: Vault, hashing: Hashing, data: Path) 
     if made and taken:
         path.unlink()
         raise SecretsLostError(_lost(path))
+    if any(_approves(one.roles) and one.passkey is None for one in everybody):
+        raise SecretsLostError(
+            f"{path} is of an earlier version, whose staff had no passkeys: begin with a new "
+            "database and data folder"
+        )
     gate = asyncio.Semaphore(HASHED_AT_ONCE)
 
     async def enrol(login: Login) -> None:
@@ -106,7 +116,17 @@ async def enrol_staff(works: Works, vault: Vault, hashing: Hashing, data: Path) 
             await _enrol(works, vault, hashing, login)
 
     await asyncio.gather(*(enrol(login) for login in everybody if login.login not in taken))
+    await works.perform(SYSTEM, None, partial(_give_tickets, everybody=everybody))
     return path
+
+
+async def _give_tickets(work: Work, *, everybody: Sequence[Login]) -> None:
+    """So that who has registered no passkey yet can, with the ticket the file holds."""
+    for login in everybody:
+        if login.passkey_ticket is not None:
+            staff_id = await staff.id_of(work, login.login)
+            if not await passkeys.may_begin(work, staff_id):
+                await passkeys.give_ticket(work, staff_id, Secret(login.passkey_ticket))
 
 
 async def register_atm_hosts(works: Works, vault: Vault, data: Path) -> Path:
@@ -180,6 +200,8 @@ def _new_logins() -> list[Login]:
             wanted.append((clerk, f"{bank.id.lower()}.clerk{number}", clerk_roles, bank.id))
     wanted.append((support, "support.agent", [Role.AGENT, Role.MAKER], None))
     for number in (1, 2):
+        wanted.append((StaffKind.ADMIN, f"admin{number}", [Role.ADMIN], None))
+    for number in (1, 2):
         wanted.append((support, f"support.supervisor{number}", supervisor_roles, None))
     return [
         _new_login(place, door, login, roles, house)
@@ -192,6 +214,7 @@ def _new_login(
 ) -> Login:
     # Far behind the applicants in the list of invented people, so that nobody has two jobs.
     person = cambodia.person(50_000 + place, AgencyId("MCS"), has_card=False)
+    approves = _approves(roles)
     return Login(
         door=door,
         login=login,
@@ -201,7 +224,13 @@ def _new_login(
         roles=list(roles),
         bank=BankId(house) if house and door is StaffKind.BANK_CLERK else None,
         agency=AgencyId(house) if house and door is StaffKind.AGENCY_OFFICER else None,
+        passkey=f"{Authenticator.new_private_key():064x}" if approves else None,
+        passkey_ticket=secrets.token_urlsafe(24) if approves else None,
     )
+
+
+def _approves(roles: Sequence[Role]) -> bool:
+    return not {Role.CHECKER, Role.SUPERVISOR, Role.ADMIN}.isdisjoint(roles)
 
 
 def new_passphrase() -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 from api.resources import Resources
 from runtime.operators import HttpOperators
 from wallet import limits, topups
-from wallet.access import challenges
+from wallet.access import challenges, emergency
 from wallet.access.challenges import SmsPort
 from wallet.cards import control, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
@@ -32,6 +32,7 @@ CONFIGURE_PAUSE_S: Final = 60.0
 DIFFERENCE_PAUSE_S: Final = 300.0
 """A day that does not close is tried again; `smartid day close` tells the difference at once."""
 
+_alarm: Final = logging.getLogger("smartid.alarm")
 _log: Final = logging.getLogger("smartid.handlers")
 
 
@@ -59,6 +60,7 @@ def handlers(
         challenges.SEND: partial(_send_code, resources, sms),
         undo.JOB: partial(_lapse_claim, resources),
         days.CLOSE_JOB: partial(_close_day, resources),
+        emergency.ALARM_JOB: partial(_ring_alarm, resources),
     }
 
 
@@ -124,3 +126,20 @@ async def _close_day(resources: Resources, job: Job) -> None:
         raise Again(DIFFERENCE_PAUSE_S)
     if closed.state is not days.DayState.CLOSED:
         raise Again(1.0)
+
+
+async def _ring_alarm(resources: Resources, job: Job) -> None:
+    """Tell whoever watches the log, at once and every hour until somebody has looked at it."""
+    emergency_id = UUID(job.payload["emergency_id"])
+    waits = await resources.works.read(
+        WORKER, None, lambda work: emergency.unreviewed_one(work, emergency_id)
+    )
+    if waits is None:
+        return
+    _alarm.critical(
+        "emergency access %s, opened by staff %s at %s, is not reviewed",
+        waits.id,
+        waits.staff_id,
+        waits.opened_at.isoformat(),
+    )
+    raise Again(emergency.ALARM_EVERY.total_seconds())

@@ -6,17 +6,25 @@ import pytest
 from msgspec import Struct
 from redis.asyncio import Redis
 
+from simulators.passkey import Authenticator
 from tests import world
-from wallet.access import staff, totp
+from wallet.access import passkeys, staff, staff_sessions, totp
 from wallet.access.hashing import Hashing
-from wallet.access.staff import Enrolled, Member, Role, SignedIn, SignInTry, StaffKind
+from wallet.access.members import Member, Role, StaffKind, member_of
+from wallet.access.passkeys import Site
+from wallet.access.staff import Enrolled, SignInTry
+from wallet.access.staff_sessions import SignedIn
 from wallet.identifiers import AgencyId, BankId, Secret
 from wallet.throttle import Throttle, connect
 from wallet.vault import Vault
-from wallet.work import Works
+from wallet.work import SYSTEM, Works
 
 PASSPHRASE = "the mekong turns around in november"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+HOST = "wallet.smartid.test"
+TICKET = "handed over in person"
+SITE = Site(host=HOST, origin=f"https://{HOST}")
+COOKIE = "__Host-smartid-staff"
 
 
 class Person(Struct, frozen=True, kw_only=True):
@@ -28,6 +36,7 @@ class Person(Struct, frozen=True, kw_only=True):
 
 _OFFICER, _CLERK = StaffKind.AGENCY_OFFICER, StaffKind.BANK_CLERK
 _MCS, _MOEYS = AgencyId("MCS"), AgencyId("MOEYS")
+_ADMIN = frozenset({Role.ADMIN})
 _ACLEDA, _WING = BankId("ACLEDA"), BankId("WING")
 _MAKER, _CHECKER = frozenset({Role.MAKER}), frozenset({Role.CHECKER})
 _BOTH = _MAKER | _CHECKER
@@ -35,6 +44,10 @@ _BOTH = _MAKER | _CHECKER
 EVERYONE = {
     "dara": Person(kind=StaffKind.SUPPORT, roles=frozenset({Role.AGENT})),
     "bopha": Person(kind=StaffKind.SUPPORT, roles=frozenset({Role.AGENT, Role.SUPERVISOR})),
+    "vanna": Person(kind=StaffKind.SUPPORT, roles=frozenset({Role.AGENT, Role.SUPERVISOR})),
+    "admin.one": Person(kind=StaffKind.ADMIN, roles=_ADMIN),
+    "admin.two": Person(kind=StaffKind.ADMIN, roles=_ADMIN),
+    "admin.three": Person(kind=StaffKind.ADMIN, roles=_ADMIN),
     "maker.mcs": Person(kind=_OFFICER, roles=_MAKER, agency=_MCS),
     "checker.mcs": Person(kind=_OFFICER, roles=_CHECKER, agency=_MCS),
     "both.mcs": Person(kind=_OFFICER, roles=_BOTH, agency=_MCS),
@@ -57,6 +70,8 @@ class Desk:
         self.throttle = throttle
         self.redis = redis
         self.people: dict[str, Enrolled] = {}
+        self.authenticators: dict[str, Authenticator] = {}
+        self._members: dict[str, Member] = {}
 
     async def enrol(self, login: str) -> Enrolled:
         person = EVERYONE[login]
@@ -72,6 +87,10 @@ class Desk:
             bank=person.bank,
             agency=person.agency,
             totp_secret=SECRET,
+        )
+        staff_id = self.people[login].id
+        self._members[login] = await self.works.read(
+            SYSTEM, None, lambda work: member_of(work, staff_id)
         )
         return self.people[login]
 
@@ -97,14 +116,49 @@ class Desk:
 
     def member(self, login: str) -> Member:
         """Somebody enrolled, as their session would name them."""
-        person = EVERYONE[login]
-        return Member(
-            id=self.people[login].id,
-            kind=person.kind,
-            name=login.title(),
-            roles=person.roles,
-            bank=person.bank,
-            agency=person.agency,
+        return self._members[login]
+
+    async def session(self, login: str) -> dict[str, str]:
+        """The headers of a fresh session of somebody enrolled, in which their passkey was shown
+        where their roles ask for one; it is registered the first time."""
+        signed_in = await self.sign_in(login)
+        if signed_in.member.needs_passkey:
+            signed_in = await self.show_passkey(login, signed_in.token.reveal())
+        return self.headers(signed_in.token.reveal())
+
+    def headers(self, token: str) -> dict[str, str]:
+        """What a browser with this session sends."""
+        csrf = staff_sessions.csrf_token(self.vault, token)
+        return {"cookie": f"{COOKIE}={token}", "x-csrf-token": csrf}
+
+    async def show_passkey(self, login: str, token: str) -> SignedIn:
+        """Show somebody's passkey in the session of this token; a first one is registered."""
+        member = self.member(login)
+        if login in self.authenticators:
+            options = await passkeys.begin_proof(self.works, SITE, member, token)
+            credential = self.authenticators[login].get(options)
+            shown = await passkeys.prove(self.works, SITE, member, token, credential)
+        else:
+            self.authenticators[login] = Authenticator(HOST)
+            await self.give_ticket(login)
+            options = await passkeys.begin_registration(self.works, SITE, member, token)
+            shown = await passkeys.register(
+                self.works,
+                SITE,
+                member,
+                token,
+                credential=self.authenticators[login].create(options),
+                name="Test",
+                ticket=Secret(TICKET),
+            )
+        assert isinstance(shown, SignedIn), shown
+        return shown
+
+    async def give_ticket(self, login: str) -> None:
+        """As the operator does, but without ending the session."""
+        staff_id = self.people[login].id
+        await self.works.perform(
+            SYSTEM, None, lambda work: passkeys.give_ticket(work, staff_id, Secret(TICKET))
         )
 
 

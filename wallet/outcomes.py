@@ -48,6 +48,12 @@ class Reason(enum.StrEnum):
     PAIRING_INVALID = "pairing_invalid"
     PAIRING_EXPIRED = "pairing_expired"
     DEVICE_NOT_ACTIVE = "device_not_active"
+    PASSPHRASE_WEAK = "passphrase_weak"  # noqa: S105 - the name of a reason
+    PASSKEY_REQUIRED = "passkey_required"
+    PASSKEY_INVALID = "passkey_invalid"
+    STEP_UP_REQUIRED = "step_up_required"
+    CROSS_SITE = "cross_site"
+    CASE_REQUIRED = "case_required"
     FOUR_EYES = "four_eyes"
     APPROVAL_EXPIRED = "approval_expired"
     # intents and one-time passwords

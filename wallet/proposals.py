@@ -20,6 +20,7 @@ from msgspec import Struct
 from wallet import exchange, fees, terms
 from wallet.access import approvals
 from wallet.access.approvals import Approval
+from wallet.access.members import Permission
 from wallet.exchange import RateSheet
 from wallet.fees import FeeSheet
 from wallet.identifiers import ApprovalId
@@ -57,7 +58,9 @@ async def propose(work: Work, sheet: AnySheet, effective_from: datetime | None) 
     proposed = await terms.propose(
         work, _SORTS[type(sheet)], body, effective_from=effective_from, by=work.actor.id
     )
-    await approvals.request(work, ACT, str(proposed.id), _payload(proposed))
+    await approvals.request(
+        work, ACT, str(proposed.id), _payload(proposed), permission=Permission.TERMS_PROPOSE
+    )
     return Done(answer=shown(proposed))
 
 

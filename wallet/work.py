@@ -18,7 +18,7 @@ import asyncio
 import enum
 import hashlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -66,6 +66,7 @@ class ActorKind(enum.StrEnum):
     AGENCY_OFFICER = "agency_officer"
     BANK_CLERK = "bank_clerk"
     SUPPORT = "support"
+    ADMIN = "admin"
     WORKER = "worker"
     SYSTEM = "system"
     ANONYMOUS = "anonymous"
@@ -85,6 +86,19 @@ class Actor(Struct, frozen=True, kw_only=True):
     def scope(self) -> str:
         return f"{self.kind.value}:{self.id}"
 
+    @property
+    def house(self) -> str | None:
+        """The bank or agency this actor works for; None where they act for themselves."""
+        if self.kind not in _WORKS_FOR_A_HOUSE:
+            return None
+        if self.agency is not None:
+            return f"agency:{self.agency}"
+        return None if self.bank is None else f"bank:{self.bank}"
+
+
+_WORKS_FOR_A_HOUSE: Final = frozenset(
+    {ActorKind.ATM_HOST, ActorKind.AGENCY_OFFICER, ActorKind.BANK_CLERK, ActorKind.SUPPORT}
+)
 
 SYSTEM: Final = Actor(kind=ActorKind.SYSTEM, id="system")
 WORKER: Final = Actor(kind=ActorKind.WORKER, id="worker")
@@ -192,8 +206,14 @@ class Work:
         actor: Actor | None = None,
         reason: str | None = None,
         case_number: str | None = None,
+        on_behalf_of: str | None = None,
+        seen: Sequence[str] = (),
     ) -> None:
-        """Leave an audit row: who did or saw `act` on `subject`, for whom, why."""
+        """Leave an audit row: who did or saw `act` on `subject`, for whom, why.
+
+        `on_behalf_of`: whom the actor acts for, where that is not the house they work for. `seen`:
+        the fields of the holder's personal data that were shown; the holder reads of it.
+        """
         who = actor or self.actor
         self._notes.append(
             audit.Note(
@@ -205,6 +225,8 @@ class Work:
                 holder_id=holder_id,
                 reason=reason,
                 case_number=case_number,
+                on_behalf_of=on_behalf_of or who.house,
+                seen=" ".join(seen) or None,
             )
         )
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from api.agency import funnel, salary_files
 from api.security import staff_door
-from wallet.access.staff import StaffKind
+from wallet.access.members import StaffKind
 
 HANDLERS: Final[list[Any]] = [*funnel.HANDLERS, *salary_files.HANDLERS]
 """Beside signing in and out, which every staff door has."""

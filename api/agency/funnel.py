@@ -83,15 +83,18 @@ async def listed(
     cursor: Cursor = None,
     limit: Limit = PAGE,
 ) -> Page[Listed]:
+    """Whoever is shown reads of it in their own feed."""
     agency = _own(caller)
     key = read_cursor(cursor, tuple[UUID])
-    found = await resources.works.read(
-        caller.actor,
-        None,
-        lambda work: applications.of_agency(
+
+    async def look(work: Work) -> list[Listed]:
+        found = await applications.of_agency(
             work, agency, state=wanted, after=key[0] if key else None, limit=limit + 1
-        ),
-    )
+        )
+        await applications.note_looks(work, [line.id for line in found[:limit]])
+        return found
+
+    found = await resources.works.perform(caller.actor, None, look)
     return page_of(found, limit, lambda line: (line.id,))
 
 

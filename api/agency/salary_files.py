@@ -22,10 +22,10 @@ from msgspec import Meta, Struct
 
 from api.problems import Detail, answered
 from api.resources import Resources
-from api.security import StaffCaller, with_role
+from api.security import StaffCaller, with_permission
 from api.wire import PAGE, Cursor, Limit, Page, StepUp, page_of, read_cursor
 from wallet.access import staff
-from wallet.access.staff import Role
+from wallet.access.members import Permission
 from wallet.identifiers import SalaryRunId, Secret
 from wallet.outcomes import Declined, Facts, Outcome
 from wallet.salary import runs
@@ -128,7 +128,7 @@ class _CsvOperation(Operation):
 @post(
     "/salary-files",
     status_code=202,
-    guards=[with_role(Role.MAKER)],
+    guards=[with_permission(Permission.SALARY_SEND)],
     request_max_body_size=runs.LARGEST_FILE_BYTES,
     operation_class=_CsvOperation,
     summary="Send a salary file",
@@ -211,7 +211,7 @@ async def lines(
 @post(
     "/salary-files/{run_id:uuid}/approve",
     status_code=200,
-    guards=[with_role(Role.CHECKER)],
+    guards=[with_permission(Permission.SALARY_APPROVE)],
     summary="Release a checked file to be paid",
 )
 async def approve(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from api.bank import books, controls, funnel, pairings, terms
 from api.security import staff_door
-from wallet.access.staff import StaffKind
+from wallet.access.members import StaffKind
 
 HANDLERS: Final[list[Any]] = [
     *funnel.HANDLERS,

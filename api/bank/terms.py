@@ -15,12 +15,12 @@ from msgspec import Meta, Struct
 from api.bank.funnel import own
 from api.problems import answered
 from api.resources import Resources
-from api.security import StaffCaller, with_role
+from api.security import StaffCaller, with_permission
 from api.wire import Body, StepUp
 from wallet import proposals
 from wallet.access import approvals
 from wallet.access.approvals import Approval
-from wallet.access.staff import Role
+from wallet.access.members import Permission
 from wallet.exchange import RateSheet
 from wallet.fees import DEFAULT as DEFAULT_FEES
 from wallet.fees import FeeSheet
@@ -109,21 +109,33 @@ async def rates(caller: StaffCaller, resources: Resources) -> Standing:
     return await _standing(caller, resources, Sort.RATES, None)
 
 
-@post("/limits", guards=[with_role(Role.MAKER)], summary="Propose your bank's limits anew")
+@post(
+    "/limits",
+    guards=[with_permission(Permission.TERMS_PROPOSE)],
+    summary="Propose your bank's limits anew",
+)
 async def propose_limits(
     data: ProposeLimits, caller: StaffCaller, resources: Resources, idempotency_key: str
 ) -> ShownSheet:
     return await _propose(data, caller, resources, idempotency_key)
 
 
-@post("/fees", guards=[with_role(Role.MAKER)], summary="Propose your bank's fees anew")
+@post(
+    "/fees",
+    guards=[with_permission(Permission.TERMS_PROPOSE)],
+    summary="Propose your bank's fees anew",
+)
 async def propose_fees(
     data: ProposeFees, caller: StaffCaller, resources: Resources, idempotency_key: str
 ) -> ShownSheet:
     return await _propose(data, caller, resources, idempotency_key)
 
 
-@post("/rates", guards=[with_role(Role.MAKER)], summary="Propose a new exchange rate")
+@post(
+    "/rates",
+    guards=[with_permission(Permission.TERMS_PROPOSE)],
+    summary="Propose a new exchange rate",
+)
 async def propose_rates(
     data: ProposeRates, caller: StaffCaller, resources: Resources, idempotency_key: str
 ) -> ShownSheet:
@@ -133,7 +145,7 @@ async def propose_rates(
 @post(
     "/terms/{sheet_id:uuid}/approve",
     status_code=200,
-    guards=[with_role(Role.CHECKER)],
+    guards=[with_permission(Permission.TERMS_APPROVE)],
     summary="Approve limits, fees or a rate that another clerk proposed",
 )
 async def approve_terms(
@@ -154,6 +166,7 @@ async def approve_terms(
             act=proposals.ACT,
             payload_hash=payload,
             code=Secret(data.totp),
+            permission=Permission.TERMS_APPROVE,
         )
 
     outcome, _ = await works.perform_once(

@@ -12,7 +12,7 @@ from api.security.callers import (
     holder_door,
     idempotency_key,
     staff_door,
-    with_role,
+    with_permission,
 )
 from api.security.headers import securing
 from api.security.signatures import AtmCaller, atm_door
@@ -27,5 +27,5 @@ __all__ = [
     "idempotency_key",
     "securing",
     "staff_door",
-    "with_role",
+    "with_permission",
 ]

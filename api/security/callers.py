@@ -1,7 +1,8 @@
-"""Callers known by a bearer token, and the key under which a repeat is recognised.
+"""Callers known by a token, and the key under which a repeat is recognised.
 
 Promise: a token is looked up for the door it is shown at; a holder's opens no staff door, and an
-officer's none of the bank's. Who calls: the doors.
+officer's none of the bank's. Holders send theirs as a bearer token, staff in a cookie, and no door
+takes the other's way. Who calls: the doors.
 """
 
 import re
@@ -16,10 +17,12 @@ from litestar.params import Parameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api.resources import Resources
+from api.security.browser import csrf_given, is_write, refuse_cross_site, token_in
 from api.security.staff_sessions import session_routes
-from wallet.access import staff
+from wallet.access import staff_sessions
+from wallet.access.members import Member, Permission, StaffKind
 from wallet.access.sessions import HolderSession, Recognition
-from wallet.access.staff import Member, Role, StaffKind
+from wallet.access.staff_sessions import Use
 from wallet.outcomes import Reason, Refused
 
 T = TypeVar("T")
@@ -52,12 +55,22 @@ def holder_door(path: str, handlers: Sequence[Any]) -> Router:
 
 def staff_door(kind: StaffKind, path: str, handlers: Sequence[Any]) -> Router:
     """A router for one kind of staff, signing in and out included: `caller: StaffCaller` by the
-    token of their session."""
+    cookie of their session; writes carry the session's CSRF token and need a fresh proof."""
 
     async def name(connection: Connection, handler: BaseRouteHandler) -> None:
-        if not handler.opt.get("anonymous"):
-            works = resources_of(connection).works
-            set_caller(connection, await staff.recognise(works, kind, _token(connection)))
+        resources = resources_of(connection)
+        refuse_cross_site(connection, resources.policy.host)
+        if handler.opt.get("anonymous"):
+            return
+        token = token_in(connection)
+        writes = is_write(connection)
+        if writes:
+            staff_sessions.decide_csrf(resources.vault, token, csrf_given(connection))
+        use = Use.WRITE if writes else Use.READ
+        if handler.opt.get("session"):
+            use = Use.SESSION
+        caller = await staff_sessions.recognise(resources.works, kind, token, use)
+        set_caller(connection, caller)
 
     return Router(
         path,
@@ -68,13 +81,13 @@ def staff_door(kind: StaffKind, path: str, handlers: Sequence[Any]) -> Router:
     )
 
 
-def with_role(role: Role) -> Guard:
-    """A guard for one handler behind a staff door: only for members with `role`."""
+def with_permission(permission: Permission) -> Guard:
+    """A guard for one handler behind a staff door: only for members who may do this."""
 
     async def check(connection: Connection, handler: BaseRouteHandler) -> None:
         caller = connection.scope["state"].get("caller")
-        if not isinstance(caller, Member) or role not in caller.roles:
-            raise Refused(Reason.FORBIDDEN, role=role.value)
+        if not isinstance(caller, Member) or not caller.may(permission):
+            raise Refused(Reason.FORBIDDEN, permission=permission.value)
 
     return check
 
@@ -143,10 +156,6 @@ async def _holder(request: Request[Any, Any, Any]) -> HolderSession:
 
 async def _member(request: Request[Any, Any, Any]) -> Member:
     return named_caller(request, Member)
-
-
-def _token(connection: Connection) -> str:
-    return _bearer_in(connection.scope["headers"])
 
 
 def _bearer_in(headers: Headers) -> str:

@@ -53,6 +53,30 @@ ACCESS: Final[dict[Reason, tuple[str, str]]] = {
         "This phone is not the active one; pair it at an ATM or a branch.",
         "ទូរស័ព្ទនេះមិនសកម្មទេ សូមភ្ជាប់នៅ ATM ឬសាខាធនាគារ។",
     ),
+    Reason.PASSPHRASE_WEAK: (
+        "Choose a passphrase of 15 to 128 characters that nobody would try first.",
+        "សូមជ្រើសរើសឃ្លាសម្ងាត់ពី ១៥ ទៅ ១២៨ តួអក្សរ ដែលពិបាកទាយ។",
+    ),
+    Reason.PASSKEY_REQUIRED: (
+        "Your role asks for a passkey; show yours to go on, or register one first.",
+        "តួនាទីរបស់អ្នកត្រូវការ passkey សូមបញ្ជាក់ដោយ passkey របស់អ្នក ឬចុះឈ្មោះវាជាមុនសិន។",
+    ),
+    Reason.PASSKEY_INVALID: (
+        "The passkey was not accepted; ask for a new challenge and try again.",
+        "passkey មិនត្រូវបានទទួលយកទេ សូមស្នើសុំសារថ្មី ហើយព្យាយាមម្តងទៀត។",
+    ),
+    Reason.STEP_UP_REQUIRED: (
+        "Confirm that it is you first ({by}); the last proof is older than five minutes.",
+        "សូមបញ្ជាក់អត្តសញ្ញាណម្តងទៀតជាមុនសិន ({by}) ព្រោះការបញ្ជាក់ចុងក្រោយលើសពីប្រាំនាទីហើយ។",
+    ),
+    Reason.CROSS_SITE: (
+        "This request did not come from our own page; reload the page and try again.",
+        "សំណើនេះមិនបានមកពីទំព័ររបស់យើងទេ សូមបើកទំព័រឡើងវិញ ហើយព្យាយាមម្តងទៀត។",
+    ),
+    Reason.CASE_REQUIRED: (
+        "Name an open case of this person, or open emergency access with a reason.",
+        "សូមបញ្ជាក់លេខសំណុំរឿងដែលកំពុងបើករបស់បុគ្គលនេះ ឬបើកសិទ្ធិបន្ទាន់ដោយមានមូលហេតុ។",
+    ),
     Reason.FOUR_EYES: (
         "A second person must approve this; it cannot be the one who asked.",
         "ត្រូវមានអ្នកទីពីរអនុម័ត មិនអាចជាអ្នកស្នើសុំដដែលទេ។",

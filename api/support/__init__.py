@@ -1,12 +1,17 @@
-"""The door of support agents: cases and refunds."""
+"""The door of support agents: cases, refunds, and what is shown for a reason."""
 
 from typing import Any, Final
 
 from api.security import staff_door
-from api.support import disputes, refunds, search
-from wallet.access.staff import StaffKind
+from api.support import disputes, emergency, refunds, search
+from wallet.access.members import StaffKind
 
-HANDLERS: Final[list[Any]] = [*search.HANDLERS, *disputes.HANDLERS, *refunds.HANDLERS]
+HANDLERS: Final[list[Any]] = [
+    *search.HANDLERS,
+    *disputes.HANDLERS,
+    *refunds.HANDLERS,
+    *emergency.HANDLERS,
+]
 """Beside signing in and out, which every staff door has."""
 
 router = staff_door(StaffKind.SUPPORT, "/v1/support", HANDLERS)

@@ -14,10 +14,10 @@ from msgspec import Meta, Struct
 
 from api.problems import answered
 from api.resources import Resources
-from api.security import StaffCaller, with_role
+from api.security import StaffCaller, with_permission
 from api.support.shown import ShownCase, ShownPerson, shown_case, shown_person
 from api.wire import PAGE, Body, Cursor, Limit, MoneyOut, Page, money_out, page_of, read_cursor
-from wallet.access.staff import Role
+from wallet.access.members import Permission
 from wallet.disputes import cases, closing, refunds, timeline
 from wallet.disputes.cases import Case, CaseState
 from wallet.disputes.refunds import Refund, RefundState
@@ -101,7 +101,7 @@ class ClosedCase(Struct, frozen=True, kw_only=True):
 
 @get(
     "/disputes",
-    guards=[with_role(Role.AGENT)],
+    guards=[with_permission(Permission.CASE_WORK)],
     summary="Open cases, the most urgent first",
 )
 async def waiting(
@@ -124,7 +124,7 @@ async def waiting(
 
 @get(
     "/disputes/{dispute_id:uuid}",
-    guards=[with_role(Role.AGENT)],
+    guards=[with_permission(Permission.CASE_WORK)],
     summary="One case with its refunds and its timeline",
 )
 async def whole(dispute_id: UUID, caller: StaffCaller, resources: Resources) -> WholeCase:
@@ -155,7 +155,7 @@ async def whole(dispute_id: UUID, caller: StaffCaller, resources: Resources) -> 
 @post(
     "/disputes/{dispute_id:uuid}/close",
     status_code=200,
-    guards=[with_role(Role.AGENT)],
+    guards=[with_permission(Permission.CASE_WORK)],
     summary="Close a case",
 )
 async def close(

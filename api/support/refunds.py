@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from api.problems import answered
 from api.resources import Policy, Resources
-from api.security import StaffCaller, with_role
+from api.security import StaffCaller, with_permission
 from api.support.disputes import Why
 from api.wire import Body, MoneyIn, StepUp
 from wallet.access import approvals
@@ -50,7 +50,7 @@ class RefundMade(Struct, frozen=True, kw_only=True):
 
 @post(
     "/disputes/{dispute_id:uuid}/refunds",
-    guards=[with_role(refunds.MAKES)],
+    guards=[with_permission(refunds.MAKES)],
     summary="Give money back, or ask a second person to",
 )
 async def ask_refund(
@@ -85,7 +85,7 @@ async def ask_refund(
 @post(
     "/refunds/{refund_id:uuid}/approve",
     status_code=200,
-    guards=[with_role(refunds.APPROVER)],
+    guards=[with_permission(refunds.APPROVER)],
     summary="Approve a refund another member asked for, and pay it",
 )
 async def approve_refund(
@@ -106,7 +106,7 @@ async def approve_refund(
             act=refunds.ACT,
             payload_hash=payload,
             code=Secret(data.totp),
-            role=refunds.APPROVER,
+            permission=refunds.APPROVER,
         )
 
     bank = await works.read(caller.actor, caller.bank, lambda work: refunds.bank_of(work, asked))

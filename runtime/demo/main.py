@@ -109,10 +109,10 @@ async def _story(settings: Settings) -> None:
         code = person.agency.lower()
         cast = story.Cast(
             holder=people.Holder(web, person, data, memory, settings.sms_url or ""),
-            maker=people.officer(web, data, f"{code}.maker"),
-            checker=people.officer(web, data, f"{code}.checker"),
-            agent=people.officer(web, data, "support.agent"),
-            supervisor=people.officer(web, data, "support.supervisor1"),
+            maker=people.officer(web, data, f"{code}.maker", settings.public_host),
+            checker=people.officer(web, data, f"{code}.checker", settings.public_host),
+            agent=people.officer(web, data, "support.agent", settings.public_host),
+            supervisor=people.officer(web, data, "support.supervisor1", settings.public_host),
             host=people.atm_host(web, data, people.BANK, settings.public_host),
             memory=memory,
             agency=person.agency,

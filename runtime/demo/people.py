@@ -21,6 +21,7 @@ from runtime.cambodia import Person
 from runtime.demo.memory import Memory
 from simulators.atm import AtmHost, NoAnswerError
 from simulators.officer import STEP_S, Officer, OfficerError
+from simulators.passkey import Authenticator
 from simulators.phone import Phone, PhoneError
 from wallet.database import CONNECTION_LOST
 from wallet.identifiers import BankId
@@ -258,17 +259,21 @@ async def approve(officer: Officer, path: str, body: dict[str, Any], key: str) -
     return None
 
 
-def officer(client: httpx.AsyncClient, data: Path, login: str) -> Officer:
-    """A seeded member of staff, by login."""
+def officer(client: httpx.AsyncClient, data: Path, login: str, host: str) -> Officer:
+    """A seeded member of staff, by login; `host`: whose pages their passkey is for."""
     found = next(one for one in demo_staff.logins(data) if one.login == login)
-    door = {"agency_officer": "agency", "bank_clerk": "bank", "support": "support"}
+    door = {"agency_officer": "agency", "bank_clerk": "bank"}
     return Officer(
         client,
-        door=door[found.door.value],
+        door=door.get(found.door.value, found.door.value),
         login=login,
         passphrase=found.passphrase,
         totp_secret=found.totp_secret,
         used=data / "demo-codes-used.json",
+        passkey=None
+        if found.passkey is None
+        else Authenticator(host, private_key=int(found.passkey, 16)),
+        ticket=found.passkey_ticket,
     )
 
 

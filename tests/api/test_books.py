@@ -12,7 +12,7 @@ from runtime import days as command
 from runtime.handlers import handlers, rounds
 from runtime.worker import JobRunner
 from tests import world
-from tests.desk import PASSPHRASE, Desk
+from tests.desk import Desk
 from wallet import topups
 from wallet.clock import TurnedClock, midnight_of
 from wallet.identifiers import BankId
@@ -31,11 +31,7 @@ async def signed_in(
     for login in ("maker.acleda", "checker.wing"):
         await desk.enrol(login)
         clock.advance(timedelta(seconds=30))
-        answer = await client.post(
-            "/v1/bank/sessions",
-            json={"login": login, "passphrase": PASSPHRASE, "totp": desk.code()},
-        )
-        headers[login] = {"authorization": f"Bearer {answer.json()['token']}"}
+        headers[login] = await desk.session(login)
     return headers
 
 

@@ -78,8 +78,8 @@ async def test_all_banks_together_are_the_same_figures(
     assert (applicants, handed_over) == (1_859, 497)
 
 
-async def test_the_list_is_the_officers_own_people_page_by_page(
-    client: Client, clock: TurnedClock, tmp_path: Path
+async def test_the_list_is_the_officers_own_people_page_by_page_and_each_reads_of_it(
+    client: Client, clock: TurnedClock, tmp_path: Path, database: Database
 ) -> None:
     headers = await signed_in(client, clock, tmp_path, "mop.maker")
     seen: list[dict[str, Any]] = []
@@ -97,6 +97,18 @@ async def test_the_list_is_the_officers_own_people_page_by_page(
     wanted = {"state": "HANDED_OVER", "limit": "100"}
     handed = await client.get("/v1/agency/applications", headers=headers, params=wanted)
     assert len(handed.json()["items"]) == 29
+    looks = await database.rows(
+        "select on_behalf_of, seen, count(*) as looks, count(distinct holder_id) as people"
+        " from audit where act = 'application.view' group by 1, 2"
+    )
+    assert [dict(row) for row in looks] == [
+        {
+            "on_behalf_of": "agency:MOP",
+            "seen": "name staff_no application",
+            "looks": 97 + 29,
+            "people": 97,
+        }
+    ]
 
 
 async def test_a_broken_page_request_is_refused(

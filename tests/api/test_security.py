@@ -19,7 +19,7 @@ from api.security import (
     StaffCaller,
     atm_door,
     staff_door,
-    with_role,
+    with_permission,
 )
 from api.wire import Body
 from simulators.atm import COVERED, AnswerForgedError, AtmHost, NoAnswerError
@@ -28,7 +28,7 @@ from tests.api.conftest import HOST
 from tests.desk import Desk
 from wallet.access import atm_hosts
 from wallet.access.atm_hosts import Algorithm
-from wallet.access.staff import Role, StaffKind
+from wallet.access.members import Permission, StaffKind
 from wallet.clock import TurnedClock
 from wallet.identifiers import BankId, Secret
 from wallet.work import SYSTEM, Work
@@ -71,7 +71,7 @@ async def careless(caller: StaffCaller) -> dict[str, str]:
     return {"name": caller.name}
 
 
-@get("/supervised", guards=[with_role(Role.SUPERVISOR)])
+@get("/supervised", guards=[with_permission(Permission.REFUND_APPROVE)])
 async def supervised(caller: StaffCaller) -> dict[str, str]:
     return {"name": caller.name}
 
@@ -414,15 +414,12 @@ async def test_a_staff_token_opens_its_own_door_and_role(
     tokens = {}
     for login in ("dara", "bopha"):
         await desk.enrol(login)
-        body = {"login": login, "passphrase": "the mekong turns around in november"}
-        answer = await client.post("/v1/support/sessions", json=body | {"totp": desk.code()})
-        assert answer.status_code == 201, answer.text
-        tokens[login] = {"authorization": f"Bearer {answer.json()['token']}"}
+        tokens[login] = await desk.session(login)
     assert (await client.get("/v1/support/supervised", headers=tokens["bopha"])).status_code == 200
     refused = await client.get("/v1/support/supervised", headers=tokens["dara"])
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     current = await client.get("/v1/support/sessions/current", headers=tokens["dara"])
-    assert current.json()["roles"] == ["agent"]
+    assert current.json()["member"]["roles"] == ["agent"]
     await client.delete("/v1/support/sessions/current", headers=tokens["dara"])
     gone = await client.get("/v1/support/sessions/current", headers=tokens["dara"])
     assert gone.status_code == 401

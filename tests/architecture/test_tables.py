@@ -24,6 +24,10 @@ capability that outgrew one file, the package is. (The simulators keep tables of
 its own little database.)"""
 
 
+OF_THE_MIGRATIONS = {"staff_roles", "role_permissions"}
+"""What a role allows: data that no program of ours may change, not even by its own grants."""
+
+
 def owner(module: str) -> str:
     parts = module.split(".")
     room = ".".join(parts[:2])
@@ -77,7 +81,7 @@ def test_a_table_has_one_writer() -> None:
 
 
 def test_every_table_has_a_writer_and_every_writer_a_table() -> None:
-    assert set(writers()) == tables()
+    assert set(writers()) == tables() - OF_THE_MIGRATIONS
 
 
 def test_nobody_above_writes_tables() -> None:

@@ -132,7 +132,7 @@ async def test_killed_half_way_and_run_again_it_ends_the_same(
     assert (seeded.agencies, seeded.applicants, seeded.agencies_with_cards) == (17, 1_859, 11)
     assert seeded.by_state["HANDED_OVER"] == 497
     rows = await _everything(works)
-    assert len(rows["staff"]) == len(demo_staff.logins(tmp_path)) == 43
+    assert len(rows["staff"]) == len(demo_staff.logins(tmp_path)) == 45
     assert len(rows["holders"]) == len(rows["smart_ids"]) == len(rows["applications"]) == 1_859
     wallets = await works.read(
         SYSTEM,
@@ -199,6 +199,10 @@ async def test_every_agency_has_two_officers_every_bank_two_clerks_and_support_t
     assert {x.bank for x in everybody if x.bank} == {"ACLEDA", "CANADIA", "WING"}
     assert len([x for x in everybody if x.bank]) == 6
     assert len([x for x in everybody if x.login.startswith("support.")]) == 3
+    assert len([x for x in everybody if x.door == "admin"]) == 2
+    for one in everybody:
+        approves = bool({"checker", "supervisor", "admin"} & set(one.roles))
+        assert approves == (one.passkey is not None) == (one.passkey_ticket is not None)
 
 
 def test_invented_people_are_distinct_and_written_in_normal_khmer() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.desk import PASSPHRASE, Desk
+from tests.desk import COOKIE, PASSPHRASE, Desk
 from tests.simulation.model import Effects, Model
 from tests.simulation.people import Person
 from tests.wallet.salary.payroll import Line, file_of
@@ -30,7 +30,7 @@ class Staff:
         self._client = client
         self._desk = desk
         self._clock = clock
-        self._tokens: dict[str, str] = {}
+        self._sessions: dict[str, dict[str, str]] = {}
         self._latest = clock.now()
 
     def code(self) -> str:
@@ -46,11 +46,11 @@ class Staff:
         last: object = None
         for _ in range(TRIES):
             try:
-                if login not in self._tokens and (no := await self._sign_in(login, door)):
+                if login not in self._sessions and (no := await self._sign_in(login, door)):
                     last = no
                     continue
                 headers = {
-                    "authorization": f"Bearer {self._tokens[login]}",
+                    **self._sessions[login],
                     "idempotency-key": key,
                     **sent.get("headers", {}),
                 }
@@ -61,8 +61,8 @@ class Staff:
             except httpx.TransportError as nothing:
                 last = nothing
                 continue
-            if answer.status_code == 401:
-                self._tokens.pop(login, None)
+            if answer.status_code == 401 or "step_up_required" in answer.text:
+                self._sessions.pop(login, None)
             elif answer.status_code not in AGAIN or not answer.json().get("retryable"):
                 return answer
             last = answer.text
@@ -82,7 +82,11 @@ class Staff:
             # The copy of a sign-in is a wrong try, and a few of those lock: they wait it out.
             self._latest += timedelta(minutes=5)
             return answer.text
-        self._tokens[login] = answer.json()["token"]
+        token = answer.cookies[COOKIE]
+        if answer.json()["passkey_needed"]:
+            token = (await self._desk.show_passkey(login, token)).token.reveal()
+        self._sessions[login] = self._desk.headers(token)
+        self._client.cookies.clear()  # several people share this client: each sends their own
         return None
 
 

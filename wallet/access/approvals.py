@@ -1,15 +1,16 @@
 """Four eyes: what one member of staff asks for, another one approves, and is then done once.
 
-Promise: maker and checker are two people (a constraint of the table as well as the rule here), of
-the same house; the approval holds for exactly the payload that was shown (its SHA-256); the
-checker proves themselves again with a fresh time code; it lasts 24 hours and is spent once.
+Promise: maker and checker are two people, of the same house; the approval holds for exactly the
+payload that was shown (its SHA-256); the checker proves themselves again with a fresh time code, in
+a session that a passkey opened; it lasts 24 hours and is spent once. The table holds as much by
+itself: two people, a payload that never changes, steps in order and once, a day.
 
 Tables owned: approvals.
 
     REQUESTED --another member, fresh code--> APPROVED --the act, once--> EXECUTED
     REQUESTED, APPROVED --24 h, or asked for anew with another payload--> EXPIRED
 
-Who calls: salary, disputes, registry and pairing by a clerk, through their doors.
+Who calls: disputes, proposals, roles and pairing by a clerk, through their doors.
 """
 
 import enum
@@ -21,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from wallet.access import staff
-from wallet.access.staff import Member, Role
+from wallet.access.members import Member, Permission
 from wallet.database import UniqueViolation
 from wallet.identifiers import ApprovalId, Secret, StaffId, new_id
 from wallet.outcomes import Declined, Reason, Refused
@@ -58,15 +59,15 @@ def hash_of(payload: Any) -> bytes:
 
 
 async def request(
-    work: Work, act: str, subject: str, payload_hash: bytes, *, role: Role = Role.MAKER
+    work: Work, act: str, subject: str, payload_hash: bytes, *, permission: Permission
 ) -> Approval:
     """Ask for a second person's approval of `act` on `subject`, as the acting member of staff.
 
     Asked again with the same payload, the open request is answered; with another payload, the open
     one (approved or not) is void and a new one begins. Refuses: FORBIDDEN (not staff, or without
-    `role`).
+    `permission`).
     """
-    maker = await _acting(work, role)
+    maker = await _acting(work, permission)
     await work.execute(_EXPIRE_OPEN, act, subject, payload_hash, work.now)
     standing = await work.struct(Approval, _OPEN, act, subject)
     if standing is not None:
@@ -91,15 +92,15 @@ async def approve(
     act: str,
     payload_hash: bytes,
     code: Secret[str],
-    role: Role = Role.CHECKER,
+    permission: Permission,
 ) -> Approval | Declined:
     """Approve, as the acting member of staff, with a fresh time code.
 
     Declines (return it, so that it is committed): OTP_WRONG, LOCKED, APPROVAL_EXPIRED.
-    Refuses: FORBIDDEN (without `role`), FOUR_EYES (the maker), NOT_FOUND (none, of another act or
-    of another house), CONFLICT (the payload is no longer the one asked for), ILLEGAL_TRANSITION.
+    Refuses: FORBIDDEN (without `permission`), FOUR_EYES (the maker), NOT_FOUND (none, of another
+    act or house), CONFLICT (the payload is no longer the one asked for), ILLEGAL_TRANSITION.
     """
-    checker = await _acting(work, role)
+    checker = await _acting(work, permission)
     approval = await _locked(work, act, approval_id)
     maker = await staff.member_of(work, approval.maker_id)
     if (maker.kind, maker.bank, maker.agency) != (checker.kind, checker.bank, checker.agency):
@@ -147,12 +148,12 @@ async def waiting(work: Work, act: str, limit: int) -> list[Approval]:
     return await work.structs(Approval, _WAITING, act, work.now, limit)
 
 
-async def _acting(work: Work, role: Role) -> Member:
+async def _acting(work: Work, permission: Permission) -> Member:
     if work.actor.kind not in _STAFF:
         raise Refused(Reason.FORBIDDEN)
     member = await staff.member_of(work, StaffId(msgspec.convert(work.actor.id, StaffId)))
-    if role not in member.roles:
-        raise Refused(Reason.FORBIDDEN, role=role.value)
+    if not member.may(permission):
+        raise Refused(Reason.FORBIDDEN, permission=permission.value)
     return member
 
 
@@ -181,7 +182,12 @@ def _expect(approval: Approval, state: ApprovalState, payload_hash: bytes) -> No
         raise Refused(Reason.CONFLICT, field="payload")
 
 
-_STAFF: Final = {ActorKind.AGENCY_OFFICER, ActorKind.BANK_CLERK, ActorKind.SUPPORT}
+_STAFF: Final = {
+    ActorKind.AGENCY_OFFICER,
+    ActorKind.BANK_CLERK,
+    ActorKind.SUPPORT,
+    ActorKind.ADMIN,
+}
 
 _COLUMNS: Final = """
 select id, act, subject, payload_hash, maker_id, checker_id, state, requested_at, expires_at

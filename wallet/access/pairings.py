@@ -27,6 +27,7 @@ from msgspec import Struct
 from wallet.access import approvals, devices, pins
 from wallet.access.approvals import Approval
 from wallet.access.hashing import Hashing
+from wallet.access.members import Permission
 from wallet.access.signing import PAIRING, base64url, canonical, signed_by
 from wallet.database import UniqueViolation
 from wallet.identifiers import BankId, HolderId, PairingId, Secret, new_id
@@ -226,7 +227,9 @@ async def request_by_clerk(
         return found
     await work.execute(_REQUEST, found.id, work.bank, holder_id)
     payload = approvals.hash_of(_payload(found.id, holder_id, found.public_key))
-    return await approvals.request(work, ACT, str(found.id), payload)
+    return await approvals.request(
+        work, ACT, str(found.id), payload, permission=Permission.PAIRING_ASK
+    )
 
 
 async def approve_by_clerk(
@@ -249,7 +252,13 @@ async def approve_by_clerk(
         raise Refused(Reason.NOT_FOUND)
     payload = approvals.hash_of(_payload(pairing_id, pairing.holder_id, pairing.public_key))
     approved = await approvals.approve(
-        work, vault, asked.id, act=ACT, payload_hash=payload, code=code
+        work,
+        vault,
+        asked.id,
+        act=ACT,
+        payload_hash=payload,
+        code=code,
+        permission=Permission.PAIRING_APPROVE,
     )
     if isinstance(approved, Declined):
         return approved

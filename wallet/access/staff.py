@@ -1,21 +1,16 @@
-"""Staff: agency officers, bank clerks and support agents, who sign in with passphrase and code.
+"""Staff: agency officers, bank clerks, support agents and admins, who sign in with passphrase and
+code.
 
-Promise: a code is good once (the newest accepted time step is in PostgreSQL and only grows); five
-failures in a row lock for a while, longer each time, whatever Redis remembers; the answer and the
-time it takes are the same whichever part was wrong; a token is 256 random bits of which only the
-hash is kept; signing in ends the session before it.
+Promise: a code is good once (the newest accepted time step is in PostgreSQL and only grows), in its
+own half minute and the next one; five failures in a row lock for a while, longer each time,
+whatever Redis remembers; the answer and the time it takes are the same whichever part was wrong;
+signing in ends the session before it.
 
-Tables owned: staff, staff_sessions.
-
-Session: open --15 min unused, 8 h old, signed out, signed in elsewhere--> gone
-
-Who calls: the doors (sign in, recognise), approvals (the checker's second proof), seed (enrol).
+Tables owned: staff. Who calls: the doors (sign in, step up), approvals (the checker's second
+proof), roles (set them), the operator's command and seed (enrol).
 """
 
-import enum
-import hashlib
 import hmac
-import secrets
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,67 +18,24 @@ from typing import Final
 
 from msgspec import Struct
 
-from wallet.access import totp
+from wallet.access import passphrases, staff_sessions, totp
 from wallet.access.hashing import Hashing
-from wallet.database import UniqueViolation
+from wallet.access.members import Member, Permission, Role, StaffKind, member_of
+from wallet.access.staff_sessions import AT_THE_DOOR, SignedIn
+from wallet.database import CheckViolation, UniqueViolation
 from wallet.identifiers import AgencyId, BankId, Secret, StaffId, new_id
 from wallet.outcomes import Declined, Reason, Refused
 from wallet.throttle import RetryAfter, Throttle
 from wallet.vault import Vault
-from wallet.work import SYSTEM, Actor, ActorKind, Work, Works
+from wallet.work import SYSTEM, Work, Works
 
-IDLE: Final = timedelta(minutes=15)
-ABSOLUTE: Final = timedelta(hours=8)
+__all__ = ["Member", "Permission", "Role", "SignedIn", "StaffKind", "member_of"]
+
 FAILURES_TO_LOCK: Final = 5
 FIRST_LOCK: Final = timedelta(minutes=15)
 LONGEST_LOCK: Final = timedelta(hours=24)
-SHORTEST_PASSPHRASE: Final = 15
-LONGEST_PASSPHRASE: Final = 128
 SIGN_INS_PER_MINUTE: Final = 10
 ISSUER: Final = "Smart ID Wallet"
-
-
-class StaffKind(enum.StrEnum):
-    """What door a person may come through; each door takes one kind."""
-
-    AGENCY_OFFICER = "agency_officer"
-    BANK_CLERK = "bank_clerk"
-    SUPPORT = "support"
-
-
-class Role(enum.StrEnum):
-    """What a person may do behind the door."""
-
-    MAKER = "maker"
-    CHECKER = "checker"
-    AGENT = "agent"
-    SUPERVISOR = "supervisor"
-
-
-class Member(Struct, frozen=True, kw_only=True):
-    """One of the staff, as recognised."""
-
-    id: StaffId
-    kind: StaffKind
-    name: str
-    roles: frozenset[Role]
-    bank: BankId | None = None
-    agency: AgencyId | None = None
-
-    @property
-    def actor(self) -> Actor:
-        return Actor(
-            kind=ActorKind(self.kind.value), id=str(self.id), bank=self.bank, agency=self.agency
-        )
-
-
-class SignedIn(Struct, frozen=True, kw_only=True):
-    """A fresh session. The token is shown this once."""
-
-    token: Secret[str]
-    expires_at: datetime
-    idle_after_s: int
-    member: Member
 
 
 class Enrolled(Struct, frozen=True, kw_only=True):
@@ -92,6 +44,21 @@ class Enrolled(Struct, frozen=True, kw_only=True):
     id: StaffId
     totp_secret: Secret[str]
     otpauth_uri: Secret[str]
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One of the staff as admins see them."""
+
+    id: StaffId
+    kind: StaffKind
+    login: str
+    name: str
+    roles: list[str]
+    bank: BankId | None
+    agency: AgencyId | None
+    passkeys: int
+    created_at: datetime
+    disabled_at: datetime | None
 
 
 class SignInTry(Struct, frozen=True, kw_only=True):
@@ -112,15 +79,19 @@ async def enrol(
     login: str,
     name: str,
     passphrase: Secret[str],
-    roles: frozenset[Role],
+    roles: frozenset[str],
     bank: BankId | None = None,
     agency: AgencyId | None = None,
     totp_secret: str | None = None,
 ) -> Enrolled:
     """Take one person on: 15 to 128 characters of passphrase, a fresh authenticator secret unless
-    one is given. Refuses: INVALID_REQUEST (field passphrase), CONFLICT (login taken)."""
-    if not SHORTEST_PASSPHRASE <= len(passphrase.reveal()) <= LONGEST_PASSPHRASE:
-        raise Refused(Reason.INVALID_REQUEST, field="passphrase")
+    one is given. Refuses: PASSPHRASE_WEAK, CONFLICT (login taken; roles: none, unknown or not for
+    this kind; house: a clerk is of one bank, an officer of one agency, others of none)."""
+    passphrases.decide_strength(passphrase.reveal(), login=login)
+    if (kind is StaffKind.BANK_CLERK) != (bank is not None) or (
+        kind is StaffKind.AGENCY_OFFICER
+    ) != (agency is not None):
+        raise Refused(Reason.CONFLICT, field="house")
     staff_id = StaffId(new_id())
     secret = totp_secret or totp.new_secret()
     encoded = await hashing.hash(_keyed(vault, passphrase))
@@ -134,7 +105,9 @@ async def enrol(
             await work.execute(_ADD, *arguments, work.now)
         except UniqueViolation:
             raise Refused(Reason.CONFLICT, field="login") from None
-        work.note("staff.enrol", str(staff_id))
+        except CheckViolation:
+            raise Refused(Reason.CONFLICT, field="roles") from None
+        work.note("staff.enrol", str(staff_id), reason=f"{kind.value}: {','.join(sorted(roles))}")
 
     await works.perform(SYSTEM, None, add)
     uri = totp.provisioning_uri(secret, account=login, issuer=ISSUER)
@@ -158,9 +131,8 @@ async def sign_in(
         encoded: str | None = await work.value(_HASH_BY_LOGIN, tried.login, tried.kind)
         return encoded
 
-    encoded = await works.read(_AT_THE_DOOR, None, look_up)
+    encoded = await works.read(AT_THE_DOOR, None, look_up)
     right = await hashing.matches(encoded, _keyed(vault, tried.passphrase))
-    token = Secret(secrets.token_urlsafe(32))
 
     async def decide(work: Work) -> SignedIn | None:
         account = await work.struct(_Account, _LOCK_BY_LOGIN, tried.login, tried.kind)
@@ -169,60 +141,75 @@ async def sign_in(
         if account is None or not proven:
             work.note("staff.sign_in_failed", "unknown" if account is None else str(account.id))
             return None
-        return await _open_session(work, account, token)
+        member = await member_of(work, account.id)
+        work.note("staff.sign_in", str(account.id), actor=member.actor)
+        return await staff_sessions.open_session(work, member)
 
-    signed_in = await works.perform(_AT_THE_DOOR, None, decide)
+    signed_in = await works.perform(AT_THE_DOOR, None, decide)
     if signed_in is None:
         raise Refused(Reason.SIGN_IN_FAILED)
     return signed_in
-
-
-async def recognise(works: Works, kind: StaffKind, token: str) -> Member:
-    """Who holds this token, at the door for `kind`; using a session keeps it from idling out.
-
-    Refuses: UNAUTHENTICATED.
-    """
-
-    async def touch(work: Work) -> Member | None:
-        return await work.struct(
-            Member, _TOUCH, _token_hash(token), kind, work.now, work.now - IDLE
-        )
-
-    member = await works.perform(_AT_THE_DOOR, None, touch)
-    if member is None:
-        raise Refused(Reason.UNAUTHENTICATED)
-    return member
-
-
-async def sign_out(works: Works, member: Member) -> None:
-    """End the member's session, everywhere and at once. Refuses: nothing."""
-
-    async def end(work: Work) -> None:
-        await work.execute(_END, member.id)
-        work.note("staff.sign_out", str(member.id))
-
-    await works.perform(member.actor, None, end)
 
 
 async def disable(work: Work, staff_id: StaffId) -> None:
     """Let a person in no more, from this moment. Refuses: NOT_FOUND."""
     if await work.execute(_DISABLE, staff_id, work.now) != "UPDATE 1":
         raise Refused(Reason.NOT_FOUND)
-    await work.execute(_END, staff_id)
+    await staff_sessions.end(work, staff_id)
     work.note("staff.disable", str(staff_id))
 
 
-async def member_of(work: Work, staff_id: StaffId) -> Member:
-    """The member with this id, if still on the staff. Refuses: NOT_FOUND."""
-    member = await work.struct(Member, _MEMBER, staff_id)
-    if member is None:
+async def roles_locked(work: Work, staff_id: StaffId) -> frozenset[str]:
+    """The roles somebody has, which nobody changes until this Work ends. Refuses: NOT_FOUND."""
+    row = await work.row(_LOCK_ROLES, staff_id)
+    if row is None:
         raise Refused(Reason.NOT_FOUND)
-    return member
+    return frozenset(row["roles"])
+
+
+async def set_roles(work: Work, staff_id: StaffId, roles: Sequence[str]) -> None:
+    """Give somebody these roles and no others, and end their session: `roles` alone calls this,
+    once a second admin has agreed. Refuses: CONFLICT (unknown, or not for this kind of staff)."""
+    try:
+        await work.execute(_SET_ROLES, staff_id, list(roles))
+    except CheckViolation:
+        raise Refused(Reason.CONFLICT, field="roles") from None
+    await staff_sessions.end(work, staff_id)
+
+
+async def everybody(work: Work, limit: int) -> list[Listed]:
+    """The staff, by login, those let go included."""
+    return await work.structs(Listed, _EVERYBODY, limit)
+
+
+async def id_of(work: Work, login: str) -> StaffId:
+    """Whose login this is. Refuses: NOT_FOUND."""
+    found: StaffId | None = await work.value(_ID_OF, login)
+    if found is None:
+        raise Refused(Reason.NOT_FOUND)
+    return found
 
 
 async def logins_taken(work: Work, logins: Sequence[str]) -> set[str]:
     """Those of these logins that somebody has, disabled or not."""
     return {row["login"] for row in await work.rows(_TAKEN, list(logins))}
+
+
+async def step_up_session(
+    works: Works, vault: Vault, member: Member, token: str, code: Secret[str]
+) -> SignedIn | Declined:
+    """Show a fresh time code in an open session, which goes on under a new id.
+
+    Declines: OTP_WRONG, LOCKED. Refuses: UNAUTHENTICATED.
+    """
+
+    async def act(work: Work) -> SignedIn | Declined:
+        declined = await step_up(work, vault, member.id, code)
+        if declined is not None:
+            return declined
+        return await staff_sessions.renew(work, member, token, passkey=False)
+
+    return await works.perform(member.actor, None, act)
 
 
 async def step_up(
@@ -250,11 +237,6 @@ _TAKEN: Final = "select login from staff where login = any($1::text[])"
 
 class _Account(Struct, frozen=True, kw_only=True):
     id: StaffId
-    kind: StaffKind
-    name: str
-    roles: frozenset[Role]
-    bank: BankId | None
-    agency: AgencyId | None
     passphrase_hash: str
     totp_sealed: bytes
     last_step: int
@@ -291,23 +273,6 @@ async def _prove(
     return False
 
 
-async def _open_session(work: Work, account: _Account, token: Secret[str]) -> SignedIn:
-    expires_at = work.now + ABSOLUTE
-    hashed = _token_hash(token.reveal())
-    await work.execute(_OPEN_SESSION, hashed, account.id, work.now, expires_at)
-    member = Member(
-        id=account.id,
-        kind=account.kind,
-        name=account.name,
-        roles=account.roles,
-        bank=account.bank,
-        agency=account.agency,
-    )
-    work.note("staff.sign_in", str(account.id), actor=member.actor)
-    idle_after_s = int(IDLE.total_seconds())
-    return SignedIn(token=token, expires_at=expires_at, idle_after_s=idle_after_s, member=member)
-
-
 def decide_lock(failures: int) -> timedelta | None:
     """How long the account rests after this many failures in a row: each fifth one doubles it."""
     if failures % FAILURES_TO_LOCK:
@@ -320,17 +285,12 @@ def _is_locked(account: _Account, now: datetime) -> bool:
     return account.locked_until is not None and account.locked_until > now
 
 
-def _token_hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
-
-
 def _keyed(vault: Vault, passphrase: Secret[str]) -> bytes:
     """A table leaked without the key outside it lets nobody try passphrases."""
     text = unicodedata.normalize("NFC", passphrase.reveal())
     return hmac.digest(vault.pepper("staff-passphrase"), text.encode(), "sha256")
 
 
-_AT_THE_DOOR: Final = Actor(kind=ActorKind.ANONYMOUS, id="staff-door")
 _SCOPE: Final = "staff"
 _DUMMY_SECRET: Final = "A" * 32
 """For a login that does not exist, so that its answer takes as long."""
@@ -344,8 +304,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 _HASH_BY_LOGIN: Final = "select passphrase_hash from staff where login = $1 and kind = $2"
 
 _COLUMNS: Final = """
-select id, kind, name, roles, bank, agency, passphrase_hash, totp_sealed, last_step, failures,
-       locked_until, disabled_at
+select id, passphrase_hash, totp_sealed, last_step, failures, locked_until, disabled_at
 from staff"""
 
 _LOCK_BY_LOGIN: Final = f"{_COLUMNS} where login = $1 and kind = $2 for update"
@@ -361,26 +320,17 @@ _COUNT_FAILURE: Final = """
 update staff set failures = $2, locked_until = coalesce($3, locked_until) where id = $1
 """
 
-_OPEN_SESSION: Final = """
-insert into staff_sessions (token_hash, staff_id, created_at, last_seen_at, expires_at)
-values ($1, $2, $3, $3, $4)
-on conflict (staff_id) do update
-set token_hash = excluded.token_hash, created_at = excluded.created_at,
-    last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at
-"""
-
-_TOUCH: Final = """
-update staff_sessions as session set last_seen_at = $3
-from staff
-where session.token_hash = $1 and staff.id = session.staff_id and staff.kind = $2
-    and staff.disabled_at is null and session.last_seen_at >= $4 and session.expires_at > $3
-returning staff.id, staff.kind, staff.name, staff.roles, staff.bank, staff.agency
-"""
-
-_END: Final = "delete from staff_sessions where staff_id = $1"
-
 _DISABLE: Final = "update staff set disabled_at = $2 where id = $1 and disabled_at is null"
 
-_MEMBER: Final = """
-select id, kind, name, roles, bank, agency from staff where id = $1 and disabled_at is null
+_LOCK_ROLES: Final = "select roles from staff where id = $1 and disabled_at is null for update"
+
+_SET_ROLES: Final = "update staff set roles = $2 where id = $1"
+
+_EVERYBODY: Final = """
+select id, kind, login, name, roles, bank, agency, created_at, disabled_at,
+       (select count(*)::integer from passkeys p
+        where p.staff_id = staff.id and p.revoked_at is null) as passkeys
+from staff order by login limit $1
 """
+
+_ID_OF: Final = "select id from staff where login = $1"

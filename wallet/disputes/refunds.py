@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from wallet.access import approvals, staff
 from wallet.access.approvals import Approval
-from wallet.access.staff import Role
+from wallet.access.members import Permission
 from wallet.disputes import cases
 from wallet.disputes.cases import Case, CaseState
 from wallet.disputes.statements import without_card_numbers
@@ -51,8 +51,8 @@ from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
 from wallet.work import ActorKind, Work
 
 ACT: Final = "dispute.refund"
-MAKES: Final = Role.AGENT
-APPROVER: Final = Role.SUPERVISOR
+MAKES: Final = Permission.REFUND_ASK
+APPROVER: Final = Permission.REFUND_APPROVE
 
 SecondPerson = Callable[[Work, ApprovalId, bytes], Awaitable[Approval | Declined]]
 """The checker's approval of this payload, proved with a fresh code."""
@@ -206,19 +206,21 @@ async def bank_of(work: Work, refund_id: RefundId) -> BankId:
     return BankId(bank)
 
 
-async def _acting(work: Work, role: Role) -> StaffId:
+async def _acting(work: Work, permission: Permission) -> StaffId:
     if work.actor.kind is not ActorKind.SUPPORT:
         raise Refused(Reason.FORBIDDEN)
     member = await staff.member_of(work, StaffId(UUID(work.actor.id)))
-    if role not in member.roles:
-        raise Refused(Reason.FORBIDDEN, role=role.value)
+    if not member.may(permission):
+        raise Refused(Reason.FORBIDDEN, permission=permission.value)
     return member.id
 
 
 async def _request(work: Work, case: Case, refund: Refund) -> Outcome:
     """Ask a second person. What is not there to be given is refused before anybody is asked."""
     _decide_left(case, refund.amount_minor, await cases.came_back_elsewhere(work, case))
-    approval = await approvals.request(work, ACT, str(refund.id), refund.payload_hash, role=MAKES)
+    approval = await approvals.request(
+        work, ACT, str(refund.id), refund.payload_hash, permission=MAKES
+    )
     requested = msgspec.structs.replace(refund, approval_id=approval.id)
     await _add(work, case, requested)
     await cases.record(

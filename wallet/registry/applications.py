@@ -177,6 +177,19 @@ async def of_agency(
     return await work.structs(Listed, _OF_AGENCY, agency, wanted, after, limit)
 
 
+async def note_looks(work: Work, application_ids: Sequence[UUID]) -> None:
+    """Write down, in each holder's own feed, that these applications were shown to who acts."""
+    for row in await work.rows(_HOLDERS_OF, list(application_ids)):
+        work.note(
+            "application.view",
+            str(row["id"]),
+            holder_id=row["holder_id"],
+            seen=("name", "staff_no", "application"),
+        )
+
+
+_HOLDERS_OF: Final = "select id, holder_id from applications where id = any($1::uuid[]) order by id"
+
 _LISTED: Final = """
 select a.id, a.bank, a.agency, a.staff_no, h.name_latin, h.name_khmer, a.state, a.applied_at,
        greatest(a.applied_at, a.checked_at, a.sent_to_bank_at, a.printed_at, a.with_agency_at,

@@ -28,7 +28,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from wallet.access.staff import Member, Role
+from wallet.access.members import Member, Permission
 from wallet.identifiers import AgencyId, BankId, SalaryRunId, StaffId, new_id
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
 from wallet.salary.findings import FileCode, FileFault, LineCode
@@ -121,7 +121,7 @@ async def receive(work: Work, officer: Member, upload: Upload, parts: Iterable[b
     Done answers `run_id`, `sha256`, `state`.
     Refuses: forbidden (no maker of an agency), too_large, salary_file_repeated (with run_id).
     """
-    agency = _agency_of(officer, Role.MAKER)
+    agency = _agency_of(officer, Permission.SALARY_SEND)
     if upload.size_bytes > LARGEST_FILE_BYTES:
         raise Refused(Reason.TOO_LARGE, most_bytes=LARGEST_FILE_BYTES)
     run_id = SalaryRunId(new_id())
@@ -148,7 +148,7 @@ async def approve(
     Refuses: forbidden (no checker of an agency), not_found, illegal_transition, four_eyes,
     salary_file_changed.
     """
-    agency = _agency_of(officer, Role.CHECKER)
+    agency = _agency_of(officer, Permission.SALARY_APPROVE)
     run = await work.row(_LOCK_RUN, run_id, agency)
     if run is None:
         raise Refused(Reason.NOT_FOUND)
@@ -174,7 +174,7 @@ async def recall(work: Work, officer: Member, run_id: SalaryRunId) -> Outcome:
 
     Refuses: forbidden, not_found, illegal_transition (approved: money may have moved).
     """
-    agency = _agency_of(officer, Role.MAKER, Role.CHECKER)
+    agency = _agency_of(officer, Permission.SALARY_SEND, Permission.SALARY_APPROVE)
     run = await work.row(_LOCK_RUN, run_id, agency)
     if run is None:
         raise Refused(Reason.NOT_FOUND)
@@ -234,8 +234,8 @@ def decide_approval(state: RunState, maker: UUID, checker: UUID) -> None:
         raise Refused(Reason.FOUR_EYES)
 
 
-def _agency_of(officer: Member, *roles: Role) -> AgencyId:
-    if officer.agency is None or (roles and not officer.roles.intersection(roles)):
+def _agency_of(officer: Member, *any_of: Permission) -> AgencyId:
+    if officer.agency is None or (any_of and not officer.permissions.intersection(any_of)):
         raise Refused(Reason.FORBIDDEN)
     return officer.agency
 

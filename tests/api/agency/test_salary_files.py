@@ -33,17 +33,17 @@ class Officers:
         self.desk = desk
         self.clock = clock
         self.works = works
-        self.tokens: dict[str, str] = {}
+        self.sessions: dict[str, dict[str, str]] = {}
         self._keys = 0
 
     async def sign_in(self, login: str) -> None:
         await self.desk.enrol(login)
-        self.tokens[login] = (await self.desk.sign_in(login)).token.reveal()
+        self.sessions[login] = await self.desk.session(login)
 
     def headers(self, login: str, key: str | None = None) -> dict[str, str]:
         self._keys += 1
         return {
-            "authorization": f"Bearer {self.tokens[login]}",
+            **self.sessions[login],
             "idempotency-key": key or f"key-{self._keys}",
         }
 

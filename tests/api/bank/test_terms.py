@@ -32,8 +32,7 @@ class Door:
 
     async def headers(self, login: str) -> dict[str, str]:
         self.clock.advance(timedelta(seconds=30))  # a time code is good once
-        token = (await self.desk.sign_in(login)).token.reveal()
-        return {"authorization": f"Bearer {token}", "idempotency-key": str(new_id())}
+        return {**await self.desk.session(login), "idempotency-key": str(new_id())}
 
     async def propose(self, login: str, sort: str, body: Any) -> httpx.Response:
         headers = await self.headers(login)

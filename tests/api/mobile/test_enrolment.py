@@ -17,7 +17,7 @@ from simulators.phone import Phone, PhoneError, enrol
 from simulators.phone_keys import canonical_of
 from simulators.sms_gateway import Messages, SmsGateway
 from tests import world
-from tests.desk import PASSPHRASE, Desk
+from tests.desk import Desk
 from tests.wallet.qr_steps import code_of
 from wallet import jobs
 from wallet.access import atm_hosts, challenges
@@ -165,9 +165,7 @@ async def test_at_a_branch_two_clerks_pair_a_phone(
     headers = {}
     for login in ("maker.acleda", "checker.acleda"):
         await desk.enrol(login)
-        body = {"login": login, "passphrase": PASSPHRASE, "totp": desk.code()}
-        opened = await client.post("/v1/bank/sessions", json=body)
-        headers[login] = {"authorization": f"Bearer {opened.json()['token']}"}
+        headers[login] = await desk.session(login)
     clock.advance(timedelta(seconds=31))
 
     asked = {"smart_id_number": holder.smart_id_number, "code": code}

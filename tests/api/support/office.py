@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 
 from tests.api.signed_in import SignedIn
-from tests.desk import PASSPHRASE
 from tests.wallet.disputes.counter import Counter
 from wallet.clock import TurnedClock
 from wallet.identifiers import TransferId
@@ -31,7 +30,7 @@ class Office:
         self.signed_in = signed_in
         self.counter = counter
         self.clock = clock
-        self.tokens: dict[str, str] = {}
+        self.sessions: dict[str, dict[str, str]] = {}
         self._keys = 0
 
     async def dispute(self, transfer_id: TransferId, key: str | None = None, **body: Any) -> Answer:
@@ -52,12 +51,7 @@ class Office:
 
     async def sign_in(self, login: str) -> None:
         self.clock.advance(timedelta(seconds=30))
-        answer = await self.client.post(
-            "/v1/support/sessions",
-            json={"login": login, "passphrase": PASSPHRASE, "totp": self.counter.desk.code()},
-        )
-        assert answer.status_code == 201, answer.text
-        self.tokens[login] = answer.json()["token"]
+        self.sessions[login] = await self.counter.desk.session(login)
 
     async def get(self, login: str, path: str, **query: Any) -> Answer:
         return await self.client.get(
@@ -105,7 +99,7 @@ class Office:
         return f"key-{self._keys}"
 
     def _headers(self, login: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.tokens[login]}"}
+        return self.sessions[login]
 
 
 def told(answer: Answer) -> tuple[int, str]:

@@ -12,8 +12,8 @@ from api.resources import Resources
 from tests import world
 from tests.api.support.office import CASE, NUMBER, Office, told
 from tests.wallet.ledger.books import assert_books_right
-from wallet.access import staff
-from wallet.access.staff import Member
+from wallet.access import staff_sessions
+from wallet.access.members import Member
 from wallet.identifiers import BankId, TransferId, new_id
 from wallet.work import SYSTEM, Work
 
@@ -126,7 +126,7 @@ async def test_c3_6_a_repeat_is_the_same_refund(office: Office) -> None:
     assert told(other) == (422, "idempotency_key_reused")
     bare = await office.client.post(
         f"/v1/support/disputes/{dispute_id}/refunds",
-        headers={"authorization": f"Bearer {office.tokens['dara']}"},
+        headers=office.sessions["dara"],
         json={
             "amount": {"amount_minor": 1, "currency": "KHR"},
             "source": "BANK",
@@ -269,8 +269,8 @@ async def test_c1_4_bank_as_agent_never_sees_bank_bs_people(
     async def of_wing(*_: Any) -> Member:
         return member
 
-    monkeypatch.setattr(staff, "recognise", of_wing)
-    office.tokens["agent.wing"] = "w" * 43
+    monkeypatch.setattr(staff_sessions, "recognise", of_wing)
+    office.sessions["agent.wing"] = office.counter.desk.headers("w" * 43)
 
     assert (await office.get("agent.wing", "/disputes")).json()["items"] == []
     for typed in (case["case_number"], office.counter.holder.staff_no, NUMBER):
@@ -375,10 +375,9 @@ async def test_a_card_number_written_anywhere_is_kept_masked(office: Office) -> 
 async def test_nobody_without_a_session_or_from_another_door(office: Office) -> None:
     desk = office.counter.desk
     await desk.enrol("checker.acleda")
-    clerk = await desk.sign_in("checker.acleda")
+    clerk = await desk.session("checker.acleda")
     nothing = new_id()
-    for token in (None, "x" * 43, clerk.token.reveal()):
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    for headers in ({}, desk.headers("x" * 43), clerk):
         for path in ("/disputes", f"/disputes/{nothing}", "/search?q=0123456789"):
             answer = await office.client.get(f"/v1/support{path}", headers=headers)
             assert told(answer) == (401, "unauthenticated")

@@ -8,7 +8,7 @@ import pytest
 from tests.desk import Desk
 from wallet.access import approvals
 from wallet.access.approvals import Approval, ApprovalState, hash_of
-from wallet.access.staff import Role
+from wallet.access.members import Permission, Role
 from wallet.clock import TurnedClock
 from wallet.database import CheckViolation
 from wallet.identifiers import ApprovalId, BankId, Secret, new_id
@@ -16,6 +16,7 @@ from wallet.outcomes import Declined, Reason, Refused
 from wallet.work import SYSTEM
 
 ACT = "salary.pay"
+ASKS, APPROVES = Permission.SALARY_SEND, Permission.SALARY_APPROVE
 PAYLOAD = hash_of({"file": "abc", "sum": 1_000_000})
 
 
@@ -27,7 +28,9 @@ async def staff_of_mcs(desk: Desk) -> None:
 
 async def request(desk: Desk, login: str = "maker.mcs", payload: bytes = PAYLOAD) -> Approval:
     return await desk.works.perform(
-        desk.member(login).actor, None, lambda work: approvals.request(work, ACT, "run-1", payload)
+        desk.member(login).actor,
+        None,
+        lambda work: approvals.request(work, ACT, "run-1", payload, permission=ASKS),
     )
 
 
@@ -45,7 +48,13 @@ async def approve(
         desk.member(login).actor,
         None,
         lambda work: approvals.approve(
-            work, desk.vault, approval.id, act=act, payload_hash=payload, code=secret
+            work,
+            desk.vault,
+            approval.id,
+            act=act,
+            payload_hash=payload,
+            code=secret,
+            permission=APPROVES,
         ),
     )
 
@@ -92,7 +101,7 @@ async def test_the_table_itself_refuses_one_person_in_both_roles(desk: Desk) -> 
             None,
             lambda work: work.execute(
                 "update approvals set state = 'APPROVED', checker_id = maker_id,"
-                " approved_at = now() where id = $1",
+                " approved_at = requested_at where id = $1",
                 approval.id,
             ),
         )
@@ -185,7 +194,7 @@ async def test_fifty_at_once_execute_it_once(desk: Desk) -> None:
 
 async def test_who_is_not_staff_asks_for_nothing(desk: Desk) -> None:
     attempt = desk.works.perform(
-        SYSTEM, None, lambda work: approvals.request(work, ACT, "run-1", PAYLOAD)
+        SYSTEM, None, lambda work: approvals.request(work, ACT, "run-1", PAYLOAD, permission=ASKS)
     )
     assert await refused(attempt) is Reason.FORBIDDEN
 
@@ -196,14 +205,22 @@ async def test_a_clerk_sees_only_the_requests_of_the_own_bank(desk: Desk) -> Non
     approval = await desk.works.perform(
         desk.member("maker.acleda").actor,
         BankId("ACLEDA"),
-        lambda work: approvals.request(work, ACT, "pairing-1", PAYLOAD),
+        lambda work: approvals.request(
+            work, ACT, "pairing-1", PAYLOAD, permission=Permission.PAIRING_ASK
+        ),
     )
     secret = Secret(desk.code())
     attempt = desk.works.perform(
         desk.member("checker.wing").actor,
         BankId("WING"),
         lambda work: approvals.approve(
-            work, desk.vault, approval.id, act=ACT, payload_hash=PAYLOAD, code=secret
+            work,
+            desk.vault,
+            approval.id,
+            act=ACT,
+            payload_hash=PAYLOAD,
+            code=secret,
+            permission=Permission.PAIRING_APPROVE,
         ),
     )
     assert await refused(attempt) is Reason.NOT_FOUND

@@ -179,7 +179,7 @@ class Counter:
                 act=refunds.ACT,
                 payload_hash=payload,
                 code=secret,
-                role=refunds.APPROVER,
+                permission=refunds.APPROVER,
             )
 
         return await self.by(

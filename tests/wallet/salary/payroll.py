@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from tests.world import WorldHolder
-from wallet.access.staff import Member, Role, StaffKind
+from wallet.access.members import Member, Permission, Role, StaffKind
 from wallet.identifiers import AgencyId, BankId, SalaryRunId, StaffId, new_id
 from wallet.jobs import Again
 from wallet.ledger import proof as books
@@ -54,12 +54,17 @@ def file_of(lines: Sequence[Line], *, period: str = "2026-01", half: int = 1) ->
     return ("\n".join(rows) + "\n").encode()
 
 
+_ALLOWS = {Role.MAKER: Permission.SALARY_SEND, Role.CHECKER: Permission.SALARY_APPROVE}
+
+
 def officer(*roles: Role, agency: str = "MCS") -> Member:
+    has = roles or (Role.MAKER, Role.CHECKER)
     return Member(
         id=StaffId(new_id()),
         kind=StaffKind.AGENCY_OFFICER,
         name="officer",
-        roles=frozenset(roles or (Role.MAKER, Role.CHECKER)),
+        roles=frozenset(has),
+        permissions=frozenset(_ALLOWS[role] for role in has),
         agency=AgencyId(agency),
     )
 

@@ -14,7 +14,7 @@ from tests.wallet.salary.payroll import (
     file_of,
     officer,
 )
-from wallet.access.staff import Role
+from wallet.access.members import Role
 from wallet.database import CheckViolation
 from wallet.identifiers import BankId, HolderId, TransferId, new_id
 from wallet.ledger.book import Posted, open_book
