@@ -17,11 +17,11 @@ from msgspec import Meta, Struct
 from api.bank.funnel import own
 from api.problems import answered
 from api.resources import Resources
-from api.security import StaffCaller, with_role
+from api.security import StaffCaller, with_permission
 from api.wire import PAGE, Body, Cursor, Limit, Page, StepUp, page_of, read_cursor
 from wallet.access import approvals
 from wallet.access.approvals import Approval
-from wallet.access.staff import Role
+from wallet.access.members import Permission
 from wallet.controls import ControlSheet, bank_subject, history, rollout, versions
 from wallet.controls.history import Report
 from wallet.identifiers import ApprovalId, Secret
@@ -107,7 +107,11 @@ async def bank_controls(
     return Page(items=[_version(rollout.shown(one)) for one in page.items], next=page.next)
 
 
-@post("/controls", guards=[with_role(Role.MAKER)], summary="Draft your bank's card controls anew")
+@post(
+    "/controls",
+    guards=[with_permission(Permission.CONTROLS_PROPOSE)],
+    summary="Draft your bank's card controls anew",
+)
 async def draft_controls(
     data: Draft, caller: StaffCaller, resources: Resources, idempotency_key: str
 ) -> ShownVersion:
@@ -122,7 +126,7 @@ async def draft_controls(
 @post(
     "/controls/{version_id:uuid}/shadow",
     status_code=200,
-    guards=[with_role(Role.MAKER)],
+    guards=[with_permission(Permission.CONTROLS_PROPOSE)],
     summary="Ask a draft of every live purchase, deciding nothing",
 )
 async def shadow_controls(
@@ -140,7 +144,7 @@ async def shadow_controls(
 @post(
     "/controls/{version_id:uuid}/withdraw",
     status_code=200,
-    guards=[with_role(Role.MAKER)],
+    guards=[with_permission(Permission.CONTROLS_PROPOSE)],
     summary="Give up a version that decides nothing",
 )
 async def withdraw_controls(
@@ -157,7 +161,7 @@ async def withdraw_controls(
 @post(
     "/controls/{version_id:uuid}/promotion",
     status_code=200,
-    guards=[with_role(Role.MAKER)],
+    guards=[with_permission(Permission.CONTROLS_PROPOSE)],
     summary="Ask a second person to put a version in force",
 )
 async def ask_to_promote(
@@ -175,7 +179,7 @@ async def ask_to_promote(
 @post(
     "/controls/{version_id:uuid}/promote",
     status_code=200,
-    guards=[with_role(Role.CHECKER)],
+    guards=[with_permission(Permission.CONTROLS_APPROVE)],
     summary="Put in force what another clerk drafted and asked for",
 )
 async def promote_controls(
@@ -196,6 +200,7 @@ async def promote_controls(
             act=rollout.ACT,
             payload_hash=payload,
             code=Secret(data.totp),
+            permission=Permission.CONTROLS_APPROVE,
         )
 
     # Keyed: a plain hash of six digits would be as good as the digits.
@@ -210,7 +215,7 @@ async def promote_controls(
 
 @post(
     "/controls/versions/{number:int}/bring-back",
-    guards=[with_role(Role.MAKER)],
+    guards=[with_permission(Permission.CONTROLS_PROPOSE)],
     summary="Ask for an earlier version to be put in force again",
 )
 async def bring_back_controls(

@@ -43,6 +43,8 @@ class Permission(enum.StrEnum):
     PAIRING_APPROVE = "pairing.approve"
     TERMS_PROPOSE = "terms.propose"
     TERMS_APPROVE = "terms.approve"
+    CONTROLS_PROPOSE = "controls.propose"
+    CONTROLS_APPROVE = "controls.approve"
     CASE_WORK = "case.work"
     REFUND_ASK = "refund.ask"
     REFUND_APPROVE = "refund.approve"

@@ -18,6 +18,7 @@ import msgspec
 
 from wallet.access import approvals
 from wallet.access.approvals import Approval
+from wallet.access.members import Permission
 from wallet.controls import versions
 from wallet.controls.deciding import SetBy, bank_subject
 from wallet.controls.sheets import ControlSheet, decide_sheet
@@ -84,7 +85,9 @@ async def ask_to_promote(work: Work, version_id: UUID) -> Outcome:
     """
     version = await versions.by_id(work, version_id, _subject(work))
     _decide_promotable(version)
-    await approvals.request(work, ACT, str(version.id), _payload(version))
+    await approvals.request(
+        work, ACT, str(version.id), _payload(version), permission=Permission.CONTROLS_PROPOSE
+    )
     return Done(answer=shown(version))
 
 

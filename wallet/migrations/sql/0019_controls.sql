@@ -96,3 +96,7 @@ create table control_shadows (
 );
 select smartid_append_only('control_shadows');
 select smartid_wall('control_shadows');
+
+-- Who may draft a bank's controls, and who may put them in force.
+insert into role_permissions (role, permission) values
+    ('maker', 'controls.propose'), ('checker', 'controls.approve');
