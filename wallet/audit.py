@@ -55,5 +55,5 @@ select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::tex
 
 _OF_HOLDER = """
 select seq, at, actor_kind, actor_id, act, subject, reason, case_number
-from audit where holder_id = $1 order by seq desc limit $2
+from audit_of($1, null, $2)
 """
