@@ -167,9 +167,11 @@ def demo(
 def main() -> None:
     """The console script."""
     from runtime.seal_commands import receipt, seals
+    from runtime.vault_commands import vault
 
     app.add_typer(receipt, name="receipt")
     app.add_typer(seals, name="seals")
+    app.add_typer(vault, name="vault")
     try:
         app()
     except tuple(_refusals()) as refusal:

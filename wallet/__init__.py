@@ -17,4 +17,5 @@ Reading order, each room standing on those before it:
 9. cards, exchange                       virtual cards tied to the Smart ID; riel and dollars
 10. salary, topups, qr                   how money comes and goes
 11. disputes, proposals                  putting right what went wrong; four eyes on the terms
+12. disclosure, erasure                  what a bank holds on a person; a person made unreadable
 """

@@ -1,7 +1,8 @@
 """PostgreSQL: the pool, rows into Structs, and the refusal of a server that could lose money.
 
 Promise: the only importer of asyncpg. Every connection runs as the role `smartid_app`, and within a
-transaction as that of its caller, with lock and statement time-outs. Who calls: work, outbox, jobs, runtime (connect, migrate).
+transaction as that of its caller, with lock and statement time-outs.
+Who calls: work, outbox, jobs, runtime (connect, migrate).
 """
 
 import asyncio

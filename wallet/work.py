@@ -18,7 +18,7 @@ import asyncio
 import enum
 import hashlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -105,6 +105,19 @@ class Actor(Struct, frozen=True, kw_only=True):
         role = ROLES[as_caller or self.kind]
         return Wall(bank or "*", role, self.scope, self.agency or "")
 
+    @property
+    def house(self) -> str | None:
+        """The bank or agency this actor works for; None where they act for themselves."""
+        if self.kind not in _WORKS_FOR_A_HOUSE:
+            return None
+        if self.agency is not None:
+            return f"agency:{self.agency}"
+        return None if self.bank is None else f"bank:{self.bank}"
+
+
+_WORKS_FOR_A_HOUSE: Final = frozenset(
+    {ActorKind.ATM_HOST, ActorKind.AGENCY_OFFICER, ActorKind.BANK_CLERK, ActorKind.SUPPORT}
+)
 
 SYSTEM: Final = Actor(kind=ActorKind.SYSTEM, id="system")
 WORKER: Final = Actor(kind=ActorKind.WORKER, id="worker")
@@ -210,8 +223,14 @@ class Work:
         actor: Actor | None = None,
         reason: str | None = None,
         case_number: str | None = None,
+        on_behalf_of: str | None = None,
+        seen: Sequence[str] = (),
     ) -> None:
-        """Leave an audit row: who did or saw `act` on `subject`, for whom, why."""
+        """Leave an audit row: who did or saw `act` on `subject`, for whom, why.
+
+        `on_behalf_of`: whom the actor acts for, where that is not the house they work for. `seen`:
+        the fields of the holder's personal data that were shown; the holder reads of it.
+        """
         who = actor or self.actor
         self._notes.append(
             audit.Note(
@@ -223,6 +242,8 @@ class Work:
                 holder_id=holder_id,
                 reason=reason,
                 case_number=case_number,
+                on_behalf_of=on_behalf_of or who.house,
+                seen=" ".join(seen) or None,
             )
         )
 
@@ -348,14 +369,20 @@ class Works:
         return await self.perform(actor, bank, keyed)
 
     async def read(
-        self, actor: Actor, bank: BankId | None, query: Callable[[Work], Awaitable[T]]
+        self,
+        actor: Actor,
+        bank: BankId | None,
+        query: Callable[[Work], Awaitable[T]],
+        *,
+        as_caller: ActorKind | None = None,
     ) -> T:
-        """Run `query` in a read-only transaction. Refuses: unavailable."""
+        """Run `query` in a read-only transaction, behind the same wall as `perform`.
+        Refuses: unavailable."""
 
         async def once() -> T:
             connection = await self._database.acquire()
             try:
-                database_now = await connection.begin_read(actor.wall(bank))
+                database_now = await connection.begin_read(actor.wall(bank, as_caller))
                 work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
                 result = await query(work)
                 await connection.commit()

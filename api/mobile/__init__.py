@@ -15,6 +15,7 @@ from api.mobile import (
     inbox,
     intents,
     pairings,
+    privacy,
     qr,
     receipts,
     sessions,
@@ -40,5 +41,6 @@ router: Final[Router] = holder_door(
         *topups.HANDLERS,
         *disputes.HANDLERS,
         *inbox.HANDLERS,
+        *privacy.HANDLERS,
     ],
 )

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from api.resources import Resources
 from api.security import StaffCaller, with_role
-from api.support.shown import ShownCase, ShownPerson, shown_case, shown_person
+from api.support.shown import SEEN, ShownCase, ShownPerson, shown_case, shown_person
 from wallet.access.staff import Role
 from wallet.disputes import cases, refunds
 from wallet.disputes.cases import Case
@@ -68,7 +68,7 @@ async def search(q: Query, caller: StaffCaller, resources: Resources) -> Found:
         by, people = await _people(work, resources, q.strip())
         work.note("support.search", ",".join(by) or "nobody")
         for holder in people:
-            work.note("support.found", ",".join(by), holder_id=holder.id)
+            work.note("support.found", ",".join(by), holder_id=holder.id, seen=SEEN)
         return Found(by=by, people=[await _with_cases(work, holder) for holder in people])
 
     return await resources.works.perform(caller.actor, caller.bank, look)

@@ -5,7 +5,7 @@ this door.
 """
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -14,6 +14,9 @@ from api.wire import MoneyOut, money_out
 from wallet.disputes.cases import Case
 from wallet.money import Money
 from wallet.registry.holders import Holder
+
+SEEN: Final = ("name", "bank", "agency", "staff_no", "cases")
+"""What whoever is shown a person and their cases has seen of them, as the holder reads it."""
 
 
 class ShownPerson(Struct, frozen=True, kw_only=True):

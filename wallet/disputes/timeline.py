@@ -32,7 +32,13 @@ class Moment(Struct, frozen=True, kw_only=True):
 
 async def of_case(work: Work, case: Case) -> list[Moment]:
     """What happened, oldest first. The look itself is audited. Refuses: nothing."""
-    work.note("dispute.view", str(case.id), holder_id=case.holder_id, case_number=case.case_number)
+    work.note(
+        "dispute.view",
+        str(case.id),
+        holder_id=case.holder_id,
+        case_number=case.case_number,
+        seen=("name", "staff_no", "case", "transaction", "notices"),
+    )
     moments = [_moved(row) for row in await work.rows(_MONEY, case.transfer_id)]
     moments += [_in_case(row, case) for row in await work.rows(_EVENTS, case.id)]
     moments += [_done(row) for row in await audit.of_holder(work.rows, case.holder_id, LONGEST)]

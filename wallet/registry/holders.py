@@ -26,7 +26,7 @@ from wallet.database import UniqueViolation
 from wallet.identifiers import AgencyId, BankId, HolderId, Secret
 from wallet.outcomes import Reason, Refused
 from wallet.registry.names import normalise_name, same_name
-from wallet.vault import Plain, Vault, person_scope
+from wallet.vault import KeyGoneError, Plain, Vault, person_scope
 from wallet.work import Work
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "by_phone",
     "by_staff_no",
     "by_staff_nos",
+    "erase",
     "normalise_name",
     "phone",
     "same_name",
@@ -165,11 +166,15 @@ _BY_PHONE: Final = _HOLDER + "where phone_index = $1 order by id"
 
 
 async def phone(work: Work, vault: Vault, holder_id: HolderId) -> Secret[str] | None:
-    """A holder's telephone number, E.164; None when there is no such holder or number."""
+    """A holder's telephone number, E.164; None when there is no such holder or number, or when they
+    were erased after the dump was made that these rows came back from."""
     sealed = await work.value(_PHONE, holder_id)
     if sealed is None:
         return None
-    plain = await vault.unseal(work, sealed, "holders", "phone_sealed", holder_id)
+    try:
+        plain = await vault.unseal(work, sealed, "holders", "phone_sealed", holder_id)
+    except KeyGoneError:
+        return None
     return Secret(plain.reveal().decode())
 
 
@@ -207,6 +212,30 @@ update holders set phone_sealed = fresh.sealed, phone_index = fresh.index
 from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as fresh (id, sealed, index)
 where holders.id = fresh.id
 returning holders.id
+"""
+
+
+async def erase(work: Work, vault: Vault, holder_id: HolderId) -> None:
+    """Make a person who has gone unreadable for ever: the key of all that is sealed under it, their
+    names and their telephone. The row stays, for the accounts and applications that belong to it.
+
+    Erased again, nothing changes. Refuses: NOT_FOUND, ILLEGAL_TRANSITION (they have not gone).
+    """
+    rows = await work.rows(_LOCK_STATUS, [holder_id])
+    if not rows:
+        raise Refused(Reason.NOT_FOUND, field="holder_id")
+    if HolderStatus(rows[0]["status"]) not in _GONE:
+        raise Refused(Reason.ILLEGAL_TRANSITION, now=rows[0]["status"], wanted="ERASED")
+    await vault.shred(work, person_scope(holder_id))
+    await work.execute(_FORGET_NAMES, holder_id)
+    await work.execute(_ERASE, holder_id, work.now)
+
+
+_FORGET_NAMES: Final = "delete from holder_names where holder_id = $1"
+
+_ERASE: Final = """
+update holders set phone_sealed = null, phone_index = null, erased_at = $2
+where id = $1 and erased_at is null
 """
 
 

@@ -3,9 +3,10 @@
 Promise: two rows that differ in any column differ in these bytes. Version 1 is: the number of
 fields (4 bytes); then each field as its type (4 bytes), its length (4 bytes, all ones for null)
 and its content. Numbers are big-endian; a moment is microseconds since 2000-01-01 UTC; text is
-UTF-8. PostgreSQL's own `record_send` writes the same bytes, so the server hashes rows where they
-lie, and a receipt is verified without it; a test holds the two together, and another that no
-column is left out. Who calls: sealing, issuing, proving, receipt.
+UTF-8. Columns that came later are `ADDED`: a row with none of them keeps the bytes it had before
+they came, so what was sealed stays sealed, and one filled in afterwards is found. PostgreSQL's own
+`record_send` writes the same bytes, so the server hashes rows where they lie, and a receipt is
+verified without it; a test holds the two together, and another that no column is left out. Who calls: sealing, issuing, proving, receipt.
 """
 
 import enum
@@ -76,6 +77,12 @@ FIELDS: Final[Mapping[Log, Mapping[str, Kind]]] = {
     },
 }
 
+ADDED: Final[Mapping[Log, Mapping[str, Kind]]] = {
+    Log.TRANSFERS: {},
+    Log.AUDIT: {"on_behalf_of": Kind.TEXT, "seen": Kind.TEXT},
+}
+"""Stand behind `FIELDS`, all of them, in a row where at least one is not null."""
+
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _NULL: Final = -1
 _PYTHON_TYPES: Final[Mapping[Kind, type]] = {
@@ -89,11 +96,15 @@ _PYTHON_TYPES: Final[Mapping[Kind, type]] = {
 
 def leaf_sql(log: Log) -> str:
     """The SQL expression of a row's leaf hash."""
-    return f"pg_catalog.sha256('\\x00'::bytea || pg_catalog.record_send({row_sql(log)}))"
+    return f"pg_catalog.sha256('\\x00'::bytea || {_row_sql(log)})"
 
 
-def row_sql(log: Log) -> str:
-    return f"row({', '.join(FIELDS[log])})"
+def _row_sql(log: Log) -> str:
+    plain = f"pg_catalog.record_send(row({', '.join(FIELDS[log])}))"
+    if not ADDED[log]:
+        return plain
+    grown = f"pg_catalog.record_send(row({', '.join([*FIELDS[log], *ADDED[log]])}))"
+    return f"case when pg_catalog.num_nonnulls({', '.join(ADDED[log])}) = 0 then {plain} else {grown} end"
 
 
 def canonical(log: Log, row: Mapping[str, Any]) -> bytes:
@@ -101,8 +112,11 @@ def canonical(log: Log, row: Mapping[str, Any]) -> bytes:
 
     Raises ValueError for a field that is missing, of another type or out of range.
     """
-    parts = [struct.pack(">i", len(FIELDS[log]))]
-    for name, kind in FIELDS[log].items():
+    fields = dict(FIELDS[log])
+    if any(row.get(name) is not None for name in ADDED[log]):
+        fields |= ADDED[log]
+    parts = [struct.pack(">i", len(fields))]
+    for name, kind in fields.items():
         content = _content(name, kind, row)
         length = _NULL if content is None else len(content)
         parts.append(struct.pack(">Ii", kind, length))

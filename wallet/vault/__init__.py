@@ -5,8 +5,8 @@ PostgreSQL and only the key store (a file for demos, an HSM or KMS by the same p
 it. A sealed value names its key and opens only in the table, column and row it was sealed for.
 Exceptions name keys and places, never contents. Look-ups go by keyed hashes (`blind_index`).
 
-Tables owned: `vault_wrapping` (see `rotation`), `vault_keys` (one live data key per scope: card numbers per bank and month, personal
-data per person; deleting the row shreds what it sealed).
+Tables owned: `vault_wrapping` (see `rotation`), `vault_keys` (one live data key per scope: card
+numbers per bank and month, personal data per person; deleting the row shreds what it sealed).
 
 Who calls: cards, registry, access, runtime.
 """
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from wallet.identifiers import BankId, HolderId, Secret, new_id
+from wallet.outcomes import Reason, Refused
 from wallet.vault.keystore import (
     KEY_BYTES,
     NONCE_BYTES,
@@ -64,8 +65,16 @@ class SealBrokenError(VaultError):
     """A sealed value was altered, or stands in another place than it was sealed for."""
 
 
-class KeyGoneError(VaultError):
-    """The data key of a sealed value no longer exists: the value was shredded."""
+class KeyGoneError(VaultError, Refused):
+    """The data key of a sealed value no longer exists: the value was shredded. Whoever asks for it
+    at a door is told that it was erased."""
+
+    def __init__(self, told: str) -> None:
+        Refused.__init__(self, Reason.ERASED)
+        self.told = told
+
+    def __str__(self) -> str:
+        return self.told
 
 
 class Rows(Protocol):

@@ -15,7 +15,13 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from wallet.identifiers import Secret
-from wallet.vault.keystore import KEY_BYTES, NONCE_BYTES, KeyStoreError, decide_destruction, version_of
+from wallet.vault.keystore import (
+    KEY_BYTES,
+    NONCE_BYTES,
+    KeyStoreError,
+    decide_destruction,
+    version_of,
+)
 
 T = TypeVar("T")
 
@@ -122,10 +128,12 @@ class Pkcs11KeyStore:
 
     def _found(self) -> dict[int, Any]:
         attribute = self._p11.Attribute
-        objects = self._session.get_objects({
-            attribute.CLASS: self._p11.ObjectClass.SECRET_KEY,
-            attribute.KEY_TYPE: self._p11.KeyType.AES,
-        })
+        objects = self._session.get_objects(
+            {
+                attribute.CLASS: self._p11.ObjectClass.SECRET_KEY,
+                attribute.KEY_TYPE: self._p11.KeyType.AES,
+            }
+        )
         return {
             int(key.label.removeprefix(_KEK)): key
             for key in objects

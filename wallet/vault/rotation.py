@@ -101,6 +101,6 @@ returning vault_keys.key_id
 # Whoever is about to add a key waits, and is then told that its version is gone.
 _HOLD: Final = "lock table vault_keys in share mode"
 
-_STILL: Final = f"select from vault_keys where {_VERSION} <= $1 limit 1"  # noqa: S608
+_STILL: Final = f"select from vault_keys where {_VERSION} <= $1 limit 1"
 
 _RAISE: Final = "update vault_wrapping set least_version = greatest(least_version, $1)"

@@ -1,20 +1,22 @@
 """Every row is sealed once, in commit order, whoever is late, double or killed."""
 
 import asyncio
+import itertools
 import time
 
 import asyncpg
 import pytest
 
-from tests.wallet.seals.sealed import KEYS, SIGNER, PlainSigner, found, pay, seal_all
+from tests import world
+from tests.wallet.seals.sealed import KEYS, SIGNER, PlainSigner, found, pay, seal_all, tamper
 from wallet.database import Database
-from wallet.identifiers import new_id
+from wallet.identifiers import BankId, new_id
 from wallet.outcomes import Refused
 from wallet.seals import chain, leaves, merkle, sealing
-from wallet.seals.leaves import FIELDS, Log
+from wallet.seals.leaves import ADDED, FIELDS, Log
 from wallet.seals.proving import prove_seals
 from wallet.seals.sealing import SealsBroken, header_of, leaves_of, signed_header_of
-from wallet.work import SYSTEM, Works
+from wallet.work import SYSTEM, Actor, ActorKind, Work, Works
 
 INSERT = """
 insert into transfers (id, bank, phase, kind, debit_account_id, credit_account_id, amount_minor,
@@ -34,7 +36,8 @@ async def sealed_leaves(works: Works, log: Log) -> list[bytes]:
 async def standing_leaves(works: Works, log: Log) -> list[bytes]:
     """The same from the rows themselves, hashed here and not by the server."""
     columns = ", ".join(
-        "xid::text::bigint as xid" if name == "xid" else name for name in FIELDS[log]
+        "xid::text::bigint as xid" if name == "xid" else name
+        for name in [*FIELDS[log], *ADDED[log]]
     )
     rows = await works.read(
         SYSTEM, None, lambda work: work.rows(f"select {columns} from {log.table} order by xid, seq")
@@ -64,6 +67,49 @@ async def test_the_server_and_this_program_make_the_same_leaves(works: Works) ->
     assert not await found(works)
 
 
+async def test_columns_that_came_later_are_sealed_and_leave_old_rows_as_they_were(
+    works: Works, database_url: str
+) -> None:
+    """A row without them has the bytes of before; filling one in, or taking it out, is found."""
+    holder = await world.holder(works)
+
+    async def look(work: Work) -> None:
+        work.note("test.looked", "x", holder_id=holder.id, seen=("name", "staff_no"))
+
+    clerk = Actor(kind=ActorKind.BANK_CLERK, id="clerk", bank=BankId("ACLEDA"))
+    await works.perform(clerk, BankId("ACLEDA"), look)
+    await pay(works, 1)
+    await seal_all(works)
+    assert await sealed_leaves(works, Log.AUDIT) == await standing_leaves(works, Log.AUDIT)
+    assert not await found(works)
+    of = {
+        name: await tamper(database_url, f"select {name} from audit where act = 'test.looked'")
+        for name in ADDED[Log.AUDIT]
+    }
+    assert of == {"on_behalf_of": "bank:ACLEDA", "seen": "name staff_no"}
+    for act, change in itertools.product(
+        ("test.looked", "test.paid"),
+        ("seen = null", "on_behalf_of = null", "seen = 'phone'", "on_behalf_of = ''"),
+    ):
+        kept = await tamper(
+            database_url, "select row(on_behalf_of, seen)::text from audit where act = $1", act
+        )
+        where = f"where act = '{act}'"
+        await tamper(database_url, "alter table audit drop constraint if exists "
+                     "audit_seen_of_somebody")  # fmt: skip
+        await tamper(database_url, f"update audit set {change} {where}")
+        now = await tamper(
+            database_url, "select row(on_behalf_of, seen)::text from audit where act = $1", act
+        )
+        assert bool(await found(works)) == (now != kept), (act, change)
+        values = "$1, $2" if act == "test.looked" else "nullif($1, $1), nullif($2, $2)"
+        await tamper(
+            database_url, f"update audit set (on_behalf_of, seen) = ({values}) {where}",
+            of["on_behalf_of"], of["seen"],
+        )  # fmt: skip
+    assert not await found(works)
+
+
 async def test_every_column_is_sealed(database: Database) -> None:
     """A column added later needs a new version of the leaf, or it could be changed unseen."""
     for log in Log:
@@ -72,7 +118,7 @@ async def test_every_column_is_sealed(database: Database) -> None:
             "where attrelid = $1::regclass and attnum > 0 and not attisdropped",
             log.table,
         )
-        assert {row["attname"]: row["type"] for row in rows} == dict(FIELDS[log])
+        assert {row["attname"]: row["type"] for row in rows} == {**FIELDS[log], **ADDED[log]}
 
 
 async def test_batches_are_bounded_chained_and_signed(works: Works) -> None:

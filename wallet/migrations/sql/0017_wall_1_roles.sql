@@ -103,17 +103,26 @@ create policy own_codes on vault_keys as restrictive to smartid_agency
 
 -- Who did or saw what about one person, for a reader behind that person's wall. It answers no more
 -- than that, whichever bank the doer belongs to.
-create function audit_of(holder uuid, before bigint, most integer) returns setof audit
-language sql stable security definer set search_path = public, pg_temp as $$
-    select a.* from audit a
-    where a.holder_id = holder and (before is null or a.seq < before)
-      and exists (select from holders h where h.id = holder
-                  and (h.bank = current_setting('smartid.bank', true)
-                       or current_setting('smartid.bank', true) = '*'))
-    order by a.seq desc limit most
-$$;
-revoke execute on function audit_of(uuid, bigint, integer) from public;
-grant execute on function audit_of(uuid, bigint, integer)
+create function audit_of(holder uuid, before bigint, looks boolean, most integer)
+returns setof audit language plpgsql stable security definer
+set search_path = public, pg_temp as $$
+begin
+    if not exists (select from holders h where h.id = holder
+                   and (h.bank = current_setting('smartid.bank', true)
+                        or current_setting('smartid.bank', true) = '*')) then
+        return;
+    elsif looks then
+        return query select a.* from audit a
+            where a.holder_id = holder and a.seen is not null
+              and a.seq < coalesce(before, 9223372036854775807) order by a.seq desc limit most;
+    else
+        return query select a.* from audit a
+            where a.holder_id = holder
+              and a.seq < coalesce(before, 9223372036854775807) order by a.seq desc limit most;
+    end if;
+end $$;
+revoke execute on function audit_of(uuid, bigint, boolean, integer) from public;
+grant execute on function audit_of(uuid, bigint, boolean, integer)
     to smartid_app, smartid_mobile, smartid_support;
 revoke execute on function qr_codes_paid(text[]) from public;
 grant execute on function qr_codes_paid(text[]) to smartid_app, smartid_mobile;
