@@ -11,10 +11,10 @@ its own), runtime's `smartid vault export`.
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from wallet.identifiers import BankId, HolderId
 from wallet.outcomes import Reason, Refused
@@ -25,9 +25,9 @@ from wallet.work import Actor, ActorKind, Work, Works
 class Listed(Struct, frozen=True, kw_only=True):
     """One section in the manifest. `sha256`: of its rows as JSON with sorted keys."""
 
-    name: str
+    name: Annotated[str, Meta(examples=["smart_ids"])]
     rows: int
-    sha256: str
+    sha256: Annotated[str, Meta(examples=["5f" * 32])]
 
 
 class Held(Struct, frozen=True, kw_only=True):

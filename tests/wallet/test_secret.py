@@ -55,7 +55,7 @@ REFUSED: list[Callable[[Secret[str]], Any]] = [
     msgspec.msgpack.encode,
     lambda s: msgspec.json.encode(Struct(s)),
     lambda s: msgspec.to_builtins(Struct(s)),
-    lambda s: bytes(s),  # type: ignore[arg-type]
+    lambda s: bytes(s),  # type: ignore[call-overload]
     lambda s: iter(s),  # type: ignore[call-overload]
     vars,
 ]
