@@ -6,7 +6,8 @@ and its content. Numbers are big-endian; a moment is microseconds since 2000-01-
 UTF-8. Columns that came later are `ADDED`: a row with none of them keeps the bytes it had before
 they came, so what was sealed stays sealed, and one filled in afterwards is found. PostgreSQL's own
 `record_send` writes the same bytes, so the server hashes rows where they lie, and a receipt is
-verified without it; a test holds the two together, and another that no column is left out. Who calls: sealing, issuing, proving, receipt.
+verified without it; a test holds the two together, and another that no column is left out.
+Who calls: sealing, issuing, proving, receipt.
 """
 
 import enum
@@ -104,7 +105,8 @@ def _row_sql(log: Log) -> str:
     if not ADDED[log]:
         return plain
     grown = f"pg_catalog.record_send(row({', '.join([*FIELDS[log], *ADDED[log]])}))"
-    return f"case when pg_catalog.num_nonnulls({', '.join(ADDED[log])}) = 0 then {plain} else {grown} end"
+    none = f"pg_catalog.num_nonnulls({', '.join(ADDED[log])}) = 0"
+    return f"case when {none} then {plain} else {grown} end"
 
 
 def canonical(log: Log, row: Mapping[str, Any]) -> bytes:
