@@ -27,6 +27,7 @@ STATUSES: Final[dict[Reason, int]] = {
     Reason.IN_FLIGHT: 409,
     Reason.CONFLICT: 409,
     Reason.ILLEGAL_TRANSITION: 409,
+    Reason.ERASED: 410,
     Reason.BUSY: 503,
     Reason.RATE_LIMITED: 429,
     Reason.UNAVAILABLE: 503,

@@ -62,6 +62,11 @@ async def last_id(work: Work, holder_id: HolderId) -> int:
     return found
 
 
+async def forget(work: Work, holder_id: HolderId) -> None:
+    """Take away all that an erased person was told."""
+    await work.execute("delete from inbox where holder_id = $1", holder_id)
+
+
 def _entry(row: dict[str, object], language: str) -> InboxEntry:
     event: Event = msgspec.convert(row["body"], Event, strict=False)
     notice = in_words(event, language)

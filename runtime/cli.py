@@ -168,10 +168,12 @@ def main() -> None:
     """The console script."""
     from runtime.seal_commands import receipt, seals
     from runtime.staff_commands import staff
+    from runtime.vault_commands import vault
 
     app.add_typer(receipt, name="receipt")
     app.add_typer(seals, name="seals")
     app.add_typer(staff, name="staff")
+    app.add_typer(vault, name="vault")
     try:
         app()
     except tuple(_refusals()) as refusal:

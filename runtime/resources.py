@@ -12,6 +12,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from api.resources import Policy, Resources
+from runtime.key_store import open_key_store
 from runtime.redis_safety import refuse_unsafe_redis
 from runtime.settings import Settings
 from wallet.clock import SystemClock
@@ -19,7 +20,6 @@ from wallet.database import Database
 from wallet.teller import Teller
 from wallet.throttle import Throttle, connect
 from wallet.vault import Vault
-from wallet.vault.keystore import SoftwareKeyStore
 from wallet.work import Works
 
 CONNECTIONS: Final = 16
@@ -55,7 +55,7 @@ async def open_resources(
             works=works,
             teller=teller,
             clock=clock,
-            vault=Vault(SoftwareKeyStore.open_or_create(settings.key_file)),
+            vault=Vault(open_key_store(settings)),
             throttle=Throttle(redis),
             policy=Policy(claim_ttl_s=settings.claim_ttl_s, host=settings.public_host),
         )

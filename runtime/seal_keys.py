@@ -9,9 +9,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from runtime.key_store import open_key_store
 from runtime.settings import Settings
 from wallet.seals import chain, sealing
-from wallet.vault.keystore import KeyStore, SoftwareKeyStore
+from wallet.vault.keystore import KeyStore
 from wallet.work import SYSTEM, Works
 
 PUBLIC_LIST: Final = "seal-keys.txt"
@@ -34,12 +35,12 @@ class StoredSigner:
 
 def signer_of(settings: Settings) -> StoredSigner:
     """The signer in use. Refuses: KeyStoreError."""
-    return StoredSigner(SoftwareKeyStore.open_or_create(settings.key_file), settings.seal_key)
+    return StoredSigner(open_key_store(settings), settings.seal_key)
 
 
 def trusted_keys(settings: Settings) -> dict[str, bytes]:
     """The public keys of every number up to the one in use. Refuses: KeyStoreError."""
-    store = SoftwareKeyStore.open_or_create(settings.key_file)
+    store = open_key_store(settings)
     numbers = range(1, settings.seal_key + 1)
     return chain.keys_of(StoredSigner(store, number).public_key for number in numbers)
 

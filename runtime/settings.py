@@ -16,8 +16,12 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
     SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
     SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
-    SMARTID_KEY_FILE             the vault's master key (<data>/master.key)
+    SMARTID_KEY_STORE            file | pkcs11: where the vault's wrapping keys are (file)
+    SMARTID_KEY_FILE             file: the vault's master key (<data>/master.key)
     SMARTID_ALLOW_SOFTWARE_KEYS  1: production may keep that key in a file
+    SMARTID_PKCS11_MODULE        pkcs11: the vendor's library
+    SMARTID_PKCS11_TOKEN         pkcs11: the token's label
+    SMARTID_PKCS11_PIN_FILE      pkcs11: a file with the token's PIN that only its owner may read
     SMARTID_SEAL_KEY             number of the key that signs seals; raise it to rotate (1)
 """
 
@@ -60,7 +64,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     topup_grace_s: int = 60
     sms_url: str | None = None
     teller: str = "groups"
+    key_store: str = "file"
     key_file: Path
+    pkcs11_module: str | None = None
+    pkcs11_token: str | None = None
+    pkcs11_pin_file: Path | None = None
     seal_key: int = 1
 
     @property
@@ -105,7 +113,11 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_TOPUP_GRACE_S": self.topup_grace_s,
             "SMARTID_SMS_URL": self.sms_url,
             "SMARTID_TELLER": self.teller,
+            "SMARTID_KEY_STORE": self.key_store,
             "SMARTID_KEY_FILE": self.key_file,
+            "SMARTID_PKCS11_MODULE": self.pkcs11_module,
+            "SMARTID_PKCS11_TOKEN": self.pkcs11_token,
+            "SMARTID_PKCS11_PIN_FILE": self.pkcs11_pin_file,
             "SMARTID_SEAL_KEY": self.seal_key,
         }
         return {name: str(value) for name, value in told.items() if value is not None}
@@ -119,6 +131,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     given = _Given(os.environ if environ is None else environ)
     folder = (data or Path(given.text("SMARTID_DATA") or ".smartid")).expanduser().absolute()
     key_file = given.text("SMARTID_KEY_FILE")
+    pin_file = given.text("SMARTID_PKCS11_PIN_FILE")
     settings = Settings(
         data=folder,
         environment=given.environment("SMARTID_ENV"),
@@ -134,9 +147,14 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         topup_grace_s=given.number("SMARTID_TOPUP_GRACE_S", 60, 20, 3_600),
         sms_url=given.url("SMARTID_SMS_URL", ("http", "https")),
         teller=given.choice("SMARTID_TELLER", ("groups", "one_by_one")),
+        key_store=given.choice("SMARTID_KEY_STORE", ("file", "pkcs11")),
         key_file=Path(key_file).absolute() if key_file else folder / "master.key",
+        pkcs11_module=given.text("SMARTID_PKCS11_MODULE"),
+        pkcs11_token=given.text("SMARTID_PKCS11_TOKEN"),
+        pkcs11_pin_file=Path(pin_file).absolute() if pin_file else None,
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
     )
+    _refuse_half_a_token(settings)
     _refuse_unfit_production(settings, given)
     return settings
 
@@ -184,14 +202,26 @@ class _Given:
             raise SettingsError(f"{name} must be demo, test or production, not {text!r}") from None
 
 
+def _refuse_half_a_token(settings: Settings) -> None:
+    told = {
+        "SMARTID_PKCS11_MODULE": settings.pkcs11_module,
+        "SMARTID_PKCS11_TOKEN": settings.pkcs11_token,
+        "SMARTID_PKCS11_PIN_FILE": settings.pkcs11_pin_file,
+    }
+    missing = [name for name, value in told.items() if value is None]
+    if settings.key_store == "pkcs11" and missing:
+        raise SettingsError(f"{missing[0]} is required when SMARTID_KEY_STORE=pkcs11")
+
+
 def _refuse_unfit_production(settings: Settings, given: _Given) -> None:
     if settings.environment is not Environment.PRODUCTION:
         return
     for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)):
         if url is None:
             raise SettingsError(f"{name} is required when SMARTID_ENV=production")
-    if given.text("SMARTID_ALLOW_SOFTWARE_KEYS") != "1":
+    if settings.key_store == "file" and given.text("SMARTID_ALLOW_SOFTWARE_KEYS") != "1":
         raise SettingsError(
             "SMARTID_ALLOW_SOFTWARE_KEYS=1 is required to keep the vault's master key in a file"
-            " (SMARTID_KEY_FILE) when SMARTID_ENV=production: an HSM or KMS belongs there"
+            " (SMARTID_KEY_FILE) when SMARTID_ENV=production: an HSM belongs there"
+            " (SMARTID_KEY_STORE=pkcs11)"
         )

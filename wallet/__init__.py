@@ -18,4 +18,5 @@ Reading order, each room standing on those before it:
                                          which purchases cards, holders and banks allow
 10. salary, topups, qr                   how money comes and goes
 11. disputes, proposals                  putting right what went wrong; four eyes on the terms
+12. disclosure, erasure                  what a bank holds on a person; a person made unreadable
 """

@@ -52,8 +52,11 @@ def written(notes: Sequence[Note], now: datetime) -> Write:
     return Write(table="audit", sql=_INSERT, arguments=(now, *columns))
 
 
-async def looks_at(rows: Rows, holder_id: HolderId, before: int, limit: int) -> list[Any]:
-    """Who looked at a holder's data, newest first, rows older than `before` (a `seq`) alone."""
+async def looks_at(
+    rows: Rows, holder_id: HolderId, *, before: int | None = None, limit: int
+) -> list[Any]:
+    """Who looked at a holder's data, newest first, rows older than `before` (a `seq`) alone:
+    whichever bank they belong to, as long as the holder stands behind the Work's wall."""
     return await rows(_LOOKS, holder_id, before, limit)
 
 
@@ -71,10 +74,10 @@ select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::tex
 
 _OF_HOLDER = """
 select seq, at, actor_kind, actor_id, act, subject, reason, case_number
-from audit where holder_id = $1 order by seq desc limit $2
+from audit_of($1, null, false, $2)
 """
 
 _LOOKS = """
 select seq, at, actor_kind, actor_id, on_behalf_of, act, seen, reason, case_number
-from audit where holder_id = $1 and seen is not null and seq < $2 order by seq desc limit $3
+from audit_of($1, $2, true, $3)
 """

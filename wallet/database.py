@@ -1,13 +1,14 @@
 """PostgreSQL: the pool, rows into Structs, and the refusal of a server that could lose money.
 
-Promise: the only importer of asyncpg. Every connection runs as the role `smartid_app`, with lock
-and statement time-outs. Who calls: work, outbox, jobs, runtime (connect, migrate).
+Promise: the only importer of asyncpg. Every connection runs as the role `smartid_app`, and within a
+transaction as that of its caller, with lock and statement time-outs.
+Who calls: work, outbox, jobs, runtime (connect, migrate).
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import asyncpg
 import msgspec
@@ -60,21 +61,33 @@ class NotCommittedError(Exception):
     """COMMIT was answered with another word: a defect of the act, and nothing was kept."""
 
 
+class Wall(NamedTuple):
+    """What a transaction may see: set with its first statement, gone with its end."""
+
+    bank: str
+    """'*': of all banks."""
+    role: str
+    """The database role of this kind of caller, which has the least grants its acts need."""
+    caller: str
+    agency: str
+    """Of an officer; of others ''."""
+
+
 class Connection:
     """One pooled connection, inside a transaction its Work began."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
 
-    async def begin(self, bank: str) -> tuple[datetime, int]:
-        """Open a transaction seen by `bank` ('*' for all); answers database time and its id."""
+    async def begin(self, behind: "Wall") -> tuple[datetime, int]:
+        """Open a transaction behind a wall; answers database time and the transaction's id."""
         await self.raw.execute("begin")
-        row = await self.raw.fetchrow(_BEGIN, bank)
+        row = await self.raw.fetchrow(_BEGIN, *behind)
         return row[0], row[1]
 
-    async def begin_read(self, bank: str) -> datetime:
+    async def begin_read(self, behind: "Wall") -> datetime:
         await self.raw.execute("begin read only")
-        row = await self.raw.fetchrow(_BEGIN_READ, bank)
+        row = await self.raw.fetchrow(_BEGIN_READ, *behind)
         moment: datetime = row[0]
         return moment
 
@@ -220,11 +233,14 @@ async def _nothing_to_reset(raw: Any) -> None:
     """Instead of asyncpg's RESET ALL on every release: our settings are per transaction."""
 
 
-_BEGIN = """
-select clock_timestamp(), pg_current_xact_id()::text::bigint, set_config('smartid.bank', $1, true)
+_BEHIND = """
+set_config('smartid.bank', $1, true), set_config('role', $2, true),
+set_config('smartid.caller', $3, true), set_config('smartid.agency', $4, true)
 """
 
-_BEGIN_READ = "select clock_timestamp(), set_config('smartid.bank', $1, true)"
+_BEGIN = f"select clock_timestamp(), pg_current_xact_id()::text::bigint, {_BEHIND}"
+
+_BEGIN_READ = f"select clock_timestamp(), {_BEHIND}"
 
 # The statistics begin anew when a server recovers from a crash, and only then by themselves.
 _STATUS = """

@@ -29,6 +29,7 @@ class Reason(enum.StrEnum):
     IN_FLIGHT = "in_flight"
     CONFLICT = "conflict"
     ILLEGAL_TRANSITION = "illegal_transition"
+    ERASED = "erased"
     # load and faults
     BUSY = "busy"
     RATE_LIMITED = "rate_limited"

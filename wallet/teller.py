@@ -21,7 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 from wallet.identifiers import BankId
 from wallet.outcomes import GroupAnswer, Outcome, Reason, Refused
 from wallet.turns import PLACES, Priority, Turns
-from wallet.work import SYSTEM, Work, Works
+from wallet.work import SYSTEM, ActorKind, Work, Works
 
 Q = TypeVar("Q")
 Group = Sequence[tuple[Any, asyncio.Future[Outcome]]]
@@ -32,7 +32,8 @@ QUEUE_MOST: Final = 4096
 
 
 class Lane(Generic[Q]):
-    """One kind of act served in groups. `act` answers every request, in order."""
+    """One kind of act served in groups. `act` answers every request, in order; the group stands
+    behind the wall of the kind of `caller` it is served for."""
 
     def __init__(
         self,
@@ -41,8 +42,10 @@ class Lane(Generic[Q]):
         *,
         group_most: int = GROUP_MOST,
         priority: Priority = Priority.PAYMENT,
+        caller: ActorKind = ActorKind.SYSTEM,
     ) -> None:
         self.name = name
+        self.caller = caller
         self.act: GroupAct = act
         self.priority = priority
         self.group_most = group_most
@@ -166,7 +169,7 @@ class Teller:
                 raise AssertionError(f"lane {lane.name} answered {len(answers)}/{len(requests)}")
             return answers
 
-        return await self._works.perform(SYSTEM, bank, act)
+        return await self._works.perform(SYSTEM, bank, act, as_caller=lane.caller)
 
 
 def _answer_all(group: Group, error: BaseException) -> None:

@@ -38,6 +38,7 @@ from wallet.database import (
     LockTimeout,
     Record,
     UniqueViolation,
+    Wall,
     decode,
     decode_all,
 )
@@ -72,6 +73,20 @@ class ActorKind(enum.StrEnum):
     ANONYMOUS = "anonymous"
 
 
+ROLES: Final = {
+    ActorKind.HOLDER: "smartid_mobile",
+    ActorKind.DEVICE: "smartid_mobile",
+    ActorKind.ATM_HOST: "smartid_atm",
+    ActorKind.AGENCY_OFFICER: "smartid_agency",
+    ActorKind.BANK_CLERK: "smartid_bank",
+    ActorKind.SUPPORT: "smartid_support",
+    ActorKind.WORKER: "smartid_worker",
+    ActorKind.SYSTEM: "smartid_worker",
+    ActorKind.ANONYMOUS: "smartid_door",
+}
+"""The database role of each kind of caller: its grants stand in migration 0017."""
+
+
 class Actor(Struct, frozen=True, kw_only=True):
     """Who acts: named in every audit row and in the scope of every idempotency key."""
 
@@ -85,6 +100,11 @@ class Actor(Struct, frozen=True, kw_only=True):
     @property
     def scope(self) -> str:
         return f"{self.kind.value}:{self.id}"
+
+    def wall(self, bank: BankId | None, as_caller: ActorKind | None = None) -> Wall:
+        """What a transaction of this actor sees; `as_caller`: done for callers of that kind."""
+        role = ROLES[as_caller or self.kind]
+        return Wall(bank or "*", role, self.scope, self.agency or "")
 
     @property
     def house(self) -> str | None:
@@ -289,9 +309,15 @@ class Works:
         self.clock = clock
 
     async def perform(
-        self, actor: Actor, bank: BankId | None, act: Callable[[Work], Awaitable[T]]
+        self,
+        actor: Actor,
+        bank: BankId | None,
+        act: Callable[[Work], Awaitable[T]],
+        *,
+        as_caller: ActorKind | None = None,
     ) -> T:
-        """Run `act` in one transaction and commit it.
+        """Run `act` in one transaction and commit it, behind the wall of its actor; `as_caller`:
+        of the kind of callers that a group is served for.
 
         Refuses: whatever `act` refuses (rolled back); in_flight when a row stays locked;
         unavailable when PostgreSQL cannot be reached or has no room; outcome_unknown when a lost
@@ -300,7 +326,7 @@ class Works:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._once(actor, bank, act)
+                return await self._once(actor, bank, act, actor.wall(bank, as_caller))
             except _CommitUnknownError as unknown:
                 if await self._was_committed(unknown.xid, unknown.begun_at):
                     result: T = unknown.result
@@ -346,14 +372,20 @@ class Works:
         return await self.perform(actor, bank, keyed)
 
     async def read(
-        self, actor: Actor, bank: BankId | None, query: Callable[[Work], Awaitable[T]]
+        self,
+        actor: Actor,
+        bank: BankId | None,
+        query: Callable[[Work], Awaitable[T]],
+        *,
+        as_caller: ActorKind | None = None,
     ) -> T:
-        """Run `query` in a read-only transaction. Refuses: unavailable."""
+        """Run `query` in a read-only transaction, behind the same wall as `perform`.
+        Refuses: unavailable."""
 
         async def once() -> T:
             connection = await self._database.acquire()
             try:
-                database_now = await connection.begin_read(bank or "*")
+                database_now = await connection.begin_read(actor.wall(bank, as_caller))
                 work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
                 result = await query(work)
                 await connection.commit()
@@ -369,11 +401,11 @@ class Works:
         return await _at_most_twice(lambda: self._database.rows(sql, *arguments))
 
     async def _once(
-        self, actor: Actor, bank: BankId | None, act: Callable[[Work], Awaitable[T]]
+        self, actor: Actor, bank: BankId | None, act: Callable[[Work], Awaitable[T]], wall: Wall
     ) -> T:
         connection = await self._database.acquire()
         try:
-            database_now, xid = await connection.begin(bank or "*")
+            database_now, xid = await connection.begin(wall)
             work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
             result = await act(work)
             await work.flush()

@@ -1,9 +1,9 @@
 """The bank clerks' door: pairing at the branch, the funnel, freezing; books, limits, fees,
-controls."""
+controls; a person's data."""
 
 from typing import Any, Final
 
-from api.bank import books, controls, funnel, pairings, terms
+from api.bank import books, controls, funnel, pairings, people, terms
 from api.security import staff_door
 from wallet.access.members import StaffKind
 
@@ -13,6 +13,7 @@ HANDLERS: Final[list[Any]] = [
     *terms.HANDLERS,
     *books.HANDLERS,
     *controls.HANDLERS,
+    *people.HANDLERS,
 ]
 """Beside signing in and out, which every staff door has."""
 

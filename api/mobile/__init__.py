@@ -16,6 +16,7 @@ from api.mobile import (
     inbox,
     intents,
     pairings,
+    privacy,
     qr,
     receipts,
     sessions,
@@ -42,5 +43,6 @@ router: Final[Router] = holder_door(
         *topups.HANDLERS,
         *disputes.HANDLERS,
         *inbox.HANDLERS,
+        *privacy.HANDLERS,
     ],
 )

@@ -53,6 +53,10 @@ FRAME: Final[dict[Reason, tuple[str, str]]] = {
         "Something else changed this at the same time; read it again and retry.",
         "មានការផ្លាស់ប្តូរក្នុងពេលតែមួយ សូមអានឡើងវិញហើយព្យាយាមម្តងទៀត។",
     ),
+    Reason.ERASED: (
+        "These personal data were erased for good; support can say when and why.",
+        "ទិន្នន័យផ្ទាល់ខ្លួននេះត្រូវបានលុបជាអចិន្ត្រៃយ៍ហើយ។ សូមសួរផ្នែកជំនួយអំពីកាលបរិច្ឆេទ និងមូលហេតុ។",
+    ),
     Reason.ILLEGAL_TRANSITION: (
         "That step is not possible in its present state.",
         "មិនអាចធ្វើជំហាននេះក្នុងស្ថានភាពបច្ចុប្បន្នបានទេ។",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.behind import rows_of_all_banks
 from wallet.database import Database
 from wallet.identifiers import BankId
 from wallet.outcomes import Done, GroupAnswer, Reason, Refused
@@ -42,7 +43,7 @@ async def test_callers_meanwhile_share_one_transaction(teller: Teller, database:
         str(i) for i in range(100)
     ]
     assert len(groups) < 5
-    xids = await database.rows("select distinct xid from audit")
+    xids = await rows_of_all_banks(database, "select distinct xid from audit")
     assert len(xids) == len(groups)
 
 
@@ -60,7 +61,7 @@ async def test_a_member_that_fails_does_not_fail_its_neighbours(
     assert [isinstance(answer, Done) for answer in answers] == [True, False, True, False, True]
     assert isinstance(answers[1], Refused)
     assert answers[1].reason is reason
-    rows = await database.rows("select subject from audit order by seq")
+    rows = await rows_of_all_banks(database, "select subject from audit order by seq")
     assert [row["subject"] for row in rows] == ["a", "b", "c"]
 
 
@@ -74,7 +75,7 @@ async def test_a_full_queue_says_busy_and_has_begun_nothing(
     refused = [answer for answer in answers if isinstance(answer, Refused)]
     assert refused
     assert {answer.reason for answer in refused} == {Reason.BUSY}
-    assert len(await database.rows("select 1 from audit")) == 50 - len(refused)
+    assert len(await rows_of_all_banks(database, "select 1 from audit")) == 50 - len(refused)
 
 
 async def test_a_caller_that_goes_away_does_not_stop_its_group(
@@ -85,7 +86,7 @@ async def test_a_caller_that_goes_away_does_not_stop_its_group(
     await asyncio.sleep(0)
     gone.cancel()
     assert isinstance(await stays, Done)
-    assert len(await database.rows("select 1 from audit")) == 2
+    assert len(await rows_of_all_banks(database, "select 1 from audit")) == 2
 
 
 async def test_closing_answers_those_waiting_and_takes_nobody_new(works: Works) -> None:

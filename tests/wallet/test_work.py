@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.behind import rows_of_all_banks
 from wallet.database import Database
 from wallet.events import SecurityNotice
 from wallet.identifiers import BankId, HolderId, new_id
@@ -24,8 +25,8 @@ async def test_effect_event_audit_and_job_commit_together(works: Works, database
         work.later("sms.send", {"to": "x"}, dedupe="one")
 
     await works.perform(SYSTEM, BANK, act)
-    assert len(await database.rows("select 1 from events")) == 1
-    assert len(await database.rows("select 1 from audit")) == 1
+    assert len(await rows_of_all_banks(database, "select 1 from events")) == 1
+    assert len(await rows_of_all_banks(database, "select 1 from audit")) == 1
     assert len(await database.rows("select 1 from jobs")) == 1
 
 
@@ -37,7 +38,7 @@ async def test_a_refusal_leaves_nothing_behind(works: Works, database: Database)
 
     with pytest.raises(Refused):
         await works.perform(SYSTEM, BANK, act)
-    assert await database.rows("select 1 from audit") == []
+    assert await rows_of_all_banks(database, "select 1 from audit") == []
 
 
 async def _count_up(work: Work) -> Outcome:
@@ -52,7 +53,7 @@ async def test_the_same_key_and_body_has_one_effect_and_one_answer(
     again = await works.perform_once(SYSTEM, BANK, "count", "k1", b"body", _count_up)
     assert first == (Done(answer={"n": 1}, secret={"code": "12345678"}), False)
     assert again == (Done(answer={"n": 1}), True)
-    assert len(await database.rows("select 1 from audit")) == 1
+    assert len(await rows_of_all_banks(database, "select 1 from audit")) == 1
 
 
 async def test_fineract_2485_the_same_key_with_another_body_is_refused(works: Works) -> None:
@@ -88,7 +89,7 @@ async def test_formance_1633_forty_callers_with_one_key_have_one_effect(
         *(works.perform_once(SYSTEM, BANK, "count", "k", b"b", slow) for _ in range(40)),
         return_exceptions=True,
     )
-    assert len(await database.rows("select 1 from audit")) == 1
+    assert len(await rows_of_all_banks(database, "select 1 from audit")) == 1
     for answer in answers:
         if isinstance(answer, BaseException):
             assert isinstance(answer, Refused)
@@ -136,7 +137,7 @@ async def test_a_lost_commit_reply_is_looked_up_and_never_done_twice(
         return "paid"
 
     assert await works.perform(SYSTEM, BANK, act) == "paid"
-    assert len(await database.rows("select 1 from audit")) == 1
+    assert len(await rows_of_all_banks(database, "select 1 from audit")) == 1
 
 
 async def test_one_bank_does_not_see_another_banks_rows(works: Works) -> None:

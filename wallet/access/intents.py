@@ -44,7 +44,7 @@ from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
 from wallet.teller import Lane
 from wallet.vault import Vault
-from wallet.work import Work
+from wallet.work import ActorKind, Work
 from wallet.writes import as_json
 
 __all__ = [
@@ -88,7 +88,7 @@ def prepare_lane(kind: IntentKind) -> Lane[Asked]:
     async def act(work: Work, asked: Sequence[Asked]) -> Sequence[GroupAnswer]:
         return await _prepare(work, kind, asked)
 
-    return Lane(f"intent.prepare:{kind.name}", act)
+    return Lane(f"intent.prepare:{kind.name}", act, caller=ActorKind.DEVICE)
 
 
 async def _prepare(work: Work, kind: IntentKind, asked: Sequence[Asked]) -> Sequence[GroupAnswer]:
@@ -140,7 +140,7 @@ def authorise_lane(kind: IntentKind, vault: Vault) -> Lane[Authorising]:
     async def act(work: Work, asked: Sequence[Authorising]) -> Sequence[GroupAnswer]:
         return await _Consuming(work, kind, vault, asked).run()
 
-    return Lane(f"intent.authorise:{kind.name}", act)
+    return Lane(f"intent.authorise:{kind.name}", act, caller=ActorKind.DEVICE)
 
 
 class _Consuming:

@@ -45,6 +45,7 @@ class Permission(enum.StrEnum):
     TERMS_APPROVE = "terms.approve"
     CONTROLS_PROPOSE = "controls.propose"
     CONTROLS_APPROVE = "controls.approve"
+    PERSON_EXPORT = "person.export"
     CASE_WORK = "case.work"
     REFUND_ASK = "refund.ask"
     REFUND_APPROVE = "refund.approve"

@@ -240,6 +240,17 @@ def _found(case: Case | None) -> Case:
     return case
 
 
+async def forget_statements(work: Work, holder_id: HolderId) -> None:
+    """Take an erased holder's own words off their closed cases. Refuses: CONFLICT (one is open)."""
+    if await work.value(_ANY_OPEN, holder_id):
+        raise Refused(Reason.CONFLICT, field="case")
+    await work.execute(_FORGET, holder_id)
+
+
+_ANY_OPEN = "select exists (select from disputes where holder_id = $1 and state = 'OPEN')"
+_FORGET = "update disputes set statement = '' where holder_id = $1"
+
+
 _NO_ID: Final = UUID(int=0)
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 

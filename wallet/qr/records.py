@@ -133,9 +133,9 @@ async def wallets_known(work: Work, holder_ids: list[HolderId], numbers: list[st
 # The payers' wallets, and payees' wallets by number with the registry's names: one bank's, by wall.
 _WALLETS: Final = """
 select a.id, a.holder_id, a.currency, a.number, a.closed_at is not null as closed,
-       h.name_latin, h.name_khmer, s.payment_state
+       n.name_latin, n.name_khmer, s.payment_state
 from accounts a
-left join holders h on h.id = a.holder_id
+left join holder_names n on n.holder_id = a.holder_id
 left join lateral (
     select payment_state from smart_ids
     where holder_id = a.holder_id and a.holder_id = any($1::uuid[])

@@ -28,6 +28,7 @@ from wallet.database import UniqueViolation
 from wallet.identifiers import AgencyId, BankId, HolderId, SmartIdId
 from wallet.outcomes import Reason, Refused
 from wallet.registry import smart_ids
+from wallet.registry.holders import ERASED_KHMER, ERASED_LATIN
 from wallet.registry.smart_ids import IdentityState
 from wallet.vault import Vault
 from wallet.work import Work
@@ -190,13 +191,15 @@ async def note_looks(work: Work, application_ids: Sequence[UUID]) -> None:
 
 _HOLDERS_OF: Final = "select id, holder_id from applications where id = any($1::uuid[]) order by id"
 
-_LISTED: Final = """
-select a.id, a.bank, a.agency, a.staff_no, h.name_latin, h.name_khmer, a.state, a.applied_at,
+_LISTED: Final = f"""
+select a.id, a.bank, a.agency, a.staff_no, a.state, a.applied_at,
+       coalesce(n.name_latin, '{ERASED_LATIN}') as name_latin,
+       coalesce(n.name_khmer, '{ERASED_KHMER}') as name_khmer,
        greatest(a.applied_at, a.checked_at, a.sent_to_bank_at, a.printed_at, a.with_agency_at,
                 a.handed_over_at, a.rejected_at) as since,
        a.reject_reason
-from applications a join holders h on h.id = a.holder_id
-"""
+from applications a left join holder_names n on n.holder_id = a.holder_id
+"""  # noqa: S608 - of our own words alone
 
 _OF_AGENCY: Final = (
     _LISTED

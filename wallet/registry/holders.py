@@ -2,7 +2,8 @@
 
 Promise: a staff number names one person in all banks; a person's bank alone (and the programme's
 own readers) sees the row; the telephone number is sealed under the person's own key and found
-only by its keyed hash. Tables owned: holders.
+only by its keyed hash; names stand apart, beside the keys, so that a person can be erased and the
+row that their accounts belong to stays. Tables owned: holders, holder_names.
 
     status     may become
     APPLICANT  ACTIVE LEFT RETIRED DECEASED
@@ -25,7 +26,7 @@ from wallet.database import UniqueViolation
 from wallet.identifiers import AgencyId, BankId, HolderId, Secret
 from wallet.outcomes import Reason, Refused
 from wallet.registry.names import normalise_name, same_name
-from wallet.vault import Plain, Vault, person_scope
+from wallet.vault import KeyGoneError, Plain, Vault, person_scope
 from wallet.work import Work
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "by_phone",
     "by_staff_no",
     "by_staff_nos",
+    "erase",
     "normalise_name",
     "phone",
     "same_name",
@@ -96,22 +98,28 @@ async def bring_in(work: Work, people: Sequence[Holder]) -> None:
             [p.bank for p in people],
             [p.agency for p in people],
             [p.staff_no for p in people],
-            [normalise_name(p.name_latin) for p in people],
-            [normalise_name(p.name_khmer) for p in people],
             [p.language for p in people],
             [p.status.value for p in people],
             work.now,
+            [normalise_name(p.name_latin) for p in people],
+            [normalise_name(p.name_khmer) for p in people],
         )
     except UniqueViolation:
         raise Refused(Reason.CONFLICT, field="staff_no") from None
 
 
+# Names only of who is new here: an erased person brought in again stays erased.
 _BRING_IN: Final = """
-insert into holders (id, bank, agency, staff_no, name_latin, name_khmer, language, status,
-                     created_at)
-select fresh.*, $9 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[],
-                               $6::text[], $7::text[], $8::text[]) as fresh
-on conflict (id) do nothing
+with fresh as (
+    insert into holders (id, bank, agency, staff_no, language, status, created_at)
+    select f.*, $7 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[],
+                               $6::text[]) as f
+    on conflict (id) do nothing
+    returning id, bank)
+insert into holder_names (holder_id, bank, name_latin, name_khmer)
+select fresh.id, fresh.bank, named.latin, named.khmer
+from fresh
+join unnest($1::uuid[], $8::text[], $9::text[]) as named (id, latin, khmer) on named.id = fresh.id
 """
 
 
@@ -135,9 +143,16 @@ async def by_staff_nos(work: Work, staff_nos: Sequence[str]) -> dict[str, Holder
     return {holder.staff_no: holder for holder in found}
 
 
-_HOLDER: Final = """
-select id, bank, agency, staff_no, name_latin, name_khmer, language, status from holders
-"""
+ERASED_LATIN: Final = "(erased)"
+ERASED_KHMER: Final = "(បានលុប)"
+"""What stands where a name was."""
+
+_HOLDER: Final = f"""
+select id, holders.bank, agency, staff_no, language, status,
+       coalesce(n.name_latin, '{ERASED_LATIN}') as name_latin,
+       coalesce(n.name_khmer, '{ERASED_KHMER}') as name_khmer
+from holders left join holder_names n on n.holder_id = holders.id
+"""  # noqa: S608 - of our own words alone
 _BY_IDS: Final = _HOLDER + "where id = any($1::uuid[])"
 _BY_STAFF_NOS: Final = _HOLDER + "where staff_no = any($1::text[])"
 
@@ -151,11 +166,15 @@ _BY_PHONE: Final = _HOLDER + "where phone_index = $1 order by id"
 
 
 async def phone(work: Work, vault: Vault, holder_id: HolderId) -> Secret[str] | None:
-    """A holder's telephone number, E.164; None when there is no such holder or number."""
+    """A holder's telephone number, E.164; None when there is no such holder or number, or when they
+    were erased after the dump was made that these rows came back from."""
     sealed = await work.value(_PHONE, holder_id)
     if sealed is None:
         return None
-    plain = await vault.unseal(work, sealed, "holders", "phone_sealed", holder_id)
+    try:
+        plain = await vault.unseal(work, sealed, "holders", "phone_sealed", holder_id)
+    except KeyGoneError:
+        return None
     return Secret(plain.reveal().decode())
 
 
@@ -193,6 +212,30 @@ update holders set phone_sealed = fresh.sealed, phone_index = fresh.index
 from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as fresh (id, sealed, index)
 where holders.id = fresh.id
 returning holders.id
+"""
+
+
+async def erase(work: Work, vault: Vault, holder_id: HolderId) -> None:
+    """Make a person who has gone unreadable for ever: the key of all that is sealed under it, their
+    names and their telephone. The row stays, for the accounts and applications that belong to it.
+
+    Erased again, nothing changes. Refuses: NOT_FOUND, ILLEGAL_TRANSITION (they have not gone).
+    """
+    rows = await work.rows(_LOCK_STATUS, [holder_id])
+    if not rows:
+        raise Refused(Reason.NOT_FOUND, field="holder_id")
+    if HolderStatus(rows[0]["status"]) not in _GONE:
+        raise Refused(Reason.ILLEGAL_TRANSITION, now=rows[0]["status"], wanted="ERASED")
+    await vault.shred(work, person_scope(holder_id))
+    await work.execute(_FORGET_NAMES, holder_id)
+    await work.execute(_ERASE, holder_id, work.now)
+
+
+_FORGET_NAMES: Final = "delete from holder_names where holder_id = $1"
+
+_ERASE: Final = """
+update holders set phone_sealed = null, phone_index = null, erased_at = $2
+where id = $1 and erased_at is null
 """
 
 

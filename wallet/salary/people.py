@@ -109,9 +109,11 @@ _STOPPED_CODES: Final = {
 }
 
 _PEOPLE: Final = """
-select h.staff_no, h.id as holder_id, h.bank, h.agency, h.name_latin, h.name_khmer, h.status,
+select h.staff_no, h.id as holder_id, h.bank, h.agency, h.status,
+       coalesce(n.name_latin, '') as name_latin, coalesce(n.name_khmer, '') as name_khmer,
        a.id as account_id, a.number, a.closed_at is not null as closed
 from holders h
+left join holder_names n on n.holder_id = h.id
 left join accounts a on a.holder_id = h.id and a.currency = 'KHR'
 where h.staff_no = any($1::text[])
 """

@@ -4,6 +4,7 @@ Who calls: the phone's door, support's timeline, delivering.
 """
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -75,4 +76,17 @@ _BY_ID = "select * from topups where id = $1"
 _OF_HOLDER = """
 select * from topups where holder_id = $1 and ($2::uuid is null or id < $2)
 order by id desc limit $3
+"""
+
+
+async def forget_numbers(work: Work, holder_id: HolderId) -> None:
+    """Take the telephone numbers off an erased holder's top-ups; those under way keep theirs."""
+    await work.execute(_FORGET, holder_id, NOBODYS)
+
+
+NOBODYS: Final = "+85500000000"
+"""No operator has such a number."""
+
+_FORGET: Final = """
+update topups set msisdn = $2 where holder_id = $1 and state not in ('HELD', 'SENT', 'UNKNOWN')
 """

@@ -5,8 +5,8 @@ PostgreSQL and only the key store (a file for demos, an HSM or KMS by the same p
 it. A sealed value names its key and opens only in the table, column and row it was sealed for.
 Exceptions name keys and places, never contents. Look-ups go by keyed hashes (`blind_index`).
 
-Tables owned: `vault_keys` (one live data key per scope: card numbers per bank and month, personal
-data per person; deleting the row shreds what it sealed).
+Tables owned: `vault_wrapping` (see `rotation`), `vault_keys` (one live data key per scope: card
+numbers per bank and month, personal data per person; deleting the row shreds what it sealed).
 
 Who calls: cards, registry, access, runtime.
 """
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from wallet.identifiers import BankId, HolderId, Secret, new_id
+from wallet.outcomes import Reason, Refused
 from wallet.vault.keystore import (
     KEY_BYTES,
     NONCE_BYTES,
@@ -47,6 +48,7 @@ __all__ = [
     "Vault",
     "VaultError",
     "cards_scope",
+    "context_of",
     "key_of",
     "person_scope",
 ]
@@ -63,8 +65,16 @@ class SealBrokenError(VaultError):
     """A sealed value was altered, or stands in another place than it was sealed for."""
 
 
-class KeyGoneError(VaultError):
-    """The data key of a sealed value no longer exists: the value was shredded."""
+class KeyGoneError(VaultError, Refused):
+    """The data key of a sealed value no longer exists: the value was shredded. Whoever asks for it
+    at a door is told that it was erased."""
+
+    def __init__(self, told: str) -> None:
+        Refused.__init__(self, Reason.ERASED)
+        self.told = told
+
+    def __str__(self) -> str:
+        return self.told
 
 
 class Rows(Protocol):
@@ -264,7 +274,7 @@ class Vault:
     async def _make(self, work: Rows, scopes: list[str]) -> None:
         ids = [new_id() for _ in scopes]
         wrapped = [
-            await self._keystore.wrap(os.urandom(KEY_BYTES), _context(key_id, scope))
+            await self._keystore.wrap(os.urandom(KEY_BYTES), context_of(key_id, scope))
             for key_id, scope in zip(ids, scopes, strict=True)
         ]
         await work.execute(_ADD_KEYS, ids, scopes, wrapped)
@@ -274,7 +284,7 @@ class Vault:
         cached = self._cipher(key_id)
         if cached is not None:
             return cached
-        key = await self._keystore.unwrap(record["wrapped"], _context(key_id, scope))
+        key = await self._keystore.unwrap(record["wrapped"], context_of(key_id, scope))
         cipher = AESGCM(key)
         # A key made by this very transaction may yet be rolled back; kept in the cache it would
         # seal later values with a key that no table holds, and they would be lost.
@@ -309,7 +319,8 @@ def _place(table: str, column: str, row_id: UUID | str | int, key_id: UUID) -> b
     return "|".join(parts).encode()
 
 
-def _context(key_id: UUID, scope: str) -> bytes:
+def context_of(key_id: UUID, scope: str) -> bytes:
+    """What a data key is wrapped for: it opens under no other id and in no other scope."""
     return f"{key_id}|{scope}".encode()
 
 

@@ -19,7 +19,7 @@ from wallet.salary.pay import pay
 from wallet.salary.proof import CHECKS
 from wallet.salary.runs import LineState, LineView, Run, RunState, Upload
 from wallet.teller import Teller
-from wallet.work import Work, Works
+from wallet.work import SYSTEM, Work, Works
 
 HEADER = ",".join(COLUMNS)
 SALARY = 1_309_477
@@ -158,7 +158,7 @@ class Office:
             found: int = await work.value(sql, *arguments)
             return found
 
-        return await self.works.read(self.maker.actor, None, query)
+        return await self.works.read(SYSTEM, None, query)
 
     async def credited(self, holder: WorldHolder) -> int:
         return await self.count(

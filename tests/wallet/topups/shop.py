@@ -13,6 +13,7 @@ from simulators.server import Answer, Call, Route, Server
 from simulators.telco import CALLBACK_SECRET, Pace, Telco
 from simulators.telco_books import Books
 from tests import world
+from tests.behind import rows_of_all_banks
 from wallet import jobs, topups
 from wallet.access.intents import Asked, Consumed, Prepared
 from wallet.clock import TurnedClock
@@ -174,7 +175,7 @@ class Shop:
 
     async def events(self, topup_id: TopupId) -> list[str]:
         """What was published of a top-up, in order: `succeeded`, `failed`, ..."""
-        rows = await self.database.rows(_EVENTS, str(topup_id))
+        rows = await rows_of_all_banks(self.database, _EVENTS, str(topup_id))
         return [row["kind"].removeprefix("topup.") for row in rows]
 
     async def transfers(self, topup_id: TopupId) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import pytest
 from msgspec import Struct
 
 from runtime.operators import HttpOperators
+from tests.behind import rows_of_all_banks
 from tests.wallet.topups.shop import ACLEDA, PATIENCE, Shop, number
 from wallet import topups
 from wallet.identifiers import TopupId, new_id
@@ -116,7 +117,9 @@ async def test_delivered_after_we_paid_back_debits_nobody_and_suspense_stands_in
     assert await shop.wallet() == UNTOUCHED
     assert await shop.house("suspense", "topup_recovery") == -5_000
     assert await shop.house("operator_float", "CELLCARD") == 5_000
-    audited = await shop.database.rows("select act from audit where act like 'topup.%'")
+    audited = await rows_of_all_banks(
+        shop.database, "select act from audit where act like 'topup.%'"
+    )
     assert [row["act"] for row in audited] == ["topup.recovery"]
 
 
@@ -144,7 +147,9 @@ async def test_taken_back_after_a_dispute_refunded_it_is_not_credited_twice(shop
     assert await shop.state(topup_id) == "REVERSED"
     assert await shop.wallet() == UNTOUCHED
     assert await shop.house("suspense", "topup_recovery") == 5_000
-    audited = await shop.database.rows("select act from audit where act like 'topup.%'")
+    audited = await rows_of_all_banks(
+        shop.database, "select act from audit where act like 'topup.%'"
+    )
     assert [row["act"] for row in audited] == ["topup.returned_after_refund"]
     assert "topup.reversed" not in await shop.events(topup_id)
 

@@ -253,3 +253,58 @@ class TestKeyFile:
             await old.unwrap(fresh, b"context")
         with pytest.raises(KeyStoreError):
             await new.unwrap(fresh, b"another key's context")
+
+
+async def test_c2_no_two_of_a_hundred_sealed_values_can_be_swapped(works: Works) -> None:
+    """Any two values, across rows, columns, tables, people and key versions: never one of them
+    opens in the other's place."""
+    vault = Vault(SoftwareKeyStore(ROOT))
+    places = [
+        (person_scope(person), table, column, person)
+        for person in (new_id() for _ in range(25))
+        for table, column in (
+            ("holders", "phone_sealed"),
+            ("otp_standing", "totp_sealed"),
+            ("otp_standing", "totp_next_sealed"),
+            ("otp_challenges", "key_sealed"),
+        )
+    ]
+
+    async def act(work: Work) -> list[bytes]:
+        return await vault.seal_many(
+            work,
+            [
+                Plain(scope=scope, table=table, column=column, row_id=row, plaintext=b"same text")
+                for scope, table, column, row in places
+            ],
+        )
+
+    sealed = await works.perform(SYSTEM, ACLEDA, act)
+
+    async def swap(work: Work) -> int:
+        unsealer = await vault.unsealer(work, sealed)
+        refused = 0
+        for i, value in enumerate(sealed):
+            for j, (_, table, column, row) in enumerate(places):
+                try:
+                    opened = unsealer.unseal(value, table, column, row)
+                except SealBrokenError:
+                    refused += 1
+                else:
+                    assert i == j
+                    assert opened.reveal() == b"same text"
+        return refused
+
+    assert await works.read(SYSTEM, ACLEDA, swap) == 100 * 99
+
+
+@pytest.mark.long
+async def test_c3_a_million_sealings_never_repeat_a_nonce(works: Works, vault: Vault) -> None:
+    row = new_id()
+
+    # Kept beyond its Work, which the server would not leave idle for so long.
+    sealer = await works.perform(SYSTEM, ACLEDA, lambda work: vault.sealer(work, SCOPE))
+    nonces = {
+        sealer.seal("virtual_cards", "number_sealed", row, NUMBER)[17:29] for _ in range(1_000_000)
+    }
+    assert len(nonces) == 1_000_000
