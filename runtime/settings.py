@@ -18,6 +18,8 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
     SMARTID_KEY_FILE             the vault's master key (<data>/master.key)
     SMARTID_ALLOW_SOFTWARE_KEYS  1: production may keep that key in a file
+    SMARTID_STEP_UP              table of what needs a one-time password, TOML (the one shipped:
+                                 wallet/access/step_up.toml)
     SMARTID_SEAL_KEY             number of the key that signs seals; raise it to rotate (1)
 """
 
@@ -30,6 +32,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+from wallet.access import policy
+from wallet.access.policy import StepUp
 
 _MOST_WORKERS: Final = 64
 
@@ -61,7 +66,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     sms_url: str | None = None
     teller: str = "groups"
     key_file: Path
+    step_up_file: Path | None = None
     seal_key: int = 1
+
+    @property
+    def step_up(self) -> StepUp:
+        """The policy table that is in force. Refuses: SettingsError."""
+        if self.step_up_file is None:
+            return policy.shipped()
+        try:
+            return policy.read(self.step_up_file.read_text("utf-8"))
+        except (OSError, UnicodeError, policy.PolicyError) as wrong:
+            raise SettingsError(f"SMARTID_STEP_UP cannot be used: {wrong}") from None
 
     @property
     def needs_own_servers(self) -> bool:
@@ -106,6 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_SMS_URL": self.sms_url,
             "SMARTID_TELLER": self.teller,
             "SMARTID_KEY_FILE": self.key_file,
+            "SMARTID_STEP_UP": self.step_up_file,
             "SMARTID_SEAL_KEY": self.seal_key,
         }
         return {name: str(value) for name, value in told.items() if value is not None}
@@ -118,7 +135,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     """
     given = _Given(os.environ if environ is None else environ)
     folder = (data or Path(given.text("SMARTID_DATA") or ".smartid")).expanduser().absolute()
-    key_file = given.text("SMARTID_KEY_FILE")
+    key_file, step_up = given.text("SMARTID_KEY_FILE"), given.text("SMARTID_STEP_UP")
     settings = Settings(
         data=folder,
         environment=given.environment("SMARTID_ENV"),
@@ -135,9 +152,11 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         sms_url=given.url("SMARTID_SMS_URL", ("http", "https")),
         teller=given.choice("SMARTID_TELLER", ("groups", "one_by_one")),
         key_file=Path(key_file).absolute() if key_file else folder / "master.key",
+        step_up_file=Path(step_up).absolute() if step_up else None,
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
     )
     _refuse_unfit_production(settings, given)
+    _ = settings.step_up  # a table that cannot be used stops the start, not the first payment
     return settings
 
 

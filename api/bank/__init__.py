@@ -2,13 +2,14 @@
 
 from typing import Any, Final
 
-from api.bank import books, funnel, pairings, terms
+from api.bank import books, funnel, pairings, phones, terms
 from api.security import staff_door
 from wallet.access.staff import StaffKind
 
 HANDLERS: Final[list[Any]] = [
     *funnel.HANDLERS,
     *pairings.HANDLERS,
+    *phones.HANDLERS,
     *terms.HANDLERS,
     *books.HANDLERS,
 ]

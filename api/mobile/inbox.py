@@ -25,6 +25,7 @@ from api.wire import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from notifications import inbox
 from notifications.inbox import InboxEntry
 from notifications.live import Listeners
+from wallet.access import sessions
 from wallet.outcomes import Refused
 from wallet.work import Works
 
@@ -121,6 +122,9 @@ async def told(
                 yield _message(entry)
                 after = entry.id
                 woken.set()
+            # what was told of the session's end goes out first; then the line ends with it
+            if not await sessions.stands(works, caller):
+                return
             left = ends_at - loop.time()
             if left <= 0 or listeners.closed:
                 return

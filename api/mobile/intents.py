@@ -43,7 +43,7 @@ class Factors(Body, frozen=True, kw_only=True):
     """
 
     signature: Annotated[str, Meta(max_length=128, description="ES256, r || s, base64url.")]
-    otp: Annotated[str, Meta(max_length=8, examples=["80514014"])] | None = None
+    otp: Annotated[str, Meta(max_length=10, examples=["80514014"])] | None = None
     kind: Annotated[str, Meta(max_length=40, examples=["qr.pay"])] | None = None
 
     def __repr__(self) -> str:
@@ -134,6 +134,7 @@ async def _prepare(app: Litestar, caller: HolderCaller, data: Wish) -> bytes:
         language=caller.language,
         fields=fields,
         cooling=caller.cooling,
+        unproven_minor=caller.unproven_minor,
     )
     outcome = await resources.teller.ask(lanes.prepare, caller.bank, asked)
     return msgspec.json.encode(answered(outcome))

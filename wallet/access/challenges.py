@@ -54,7 +54,7 @@ class Gate(enum.StrEnum):
     PASSED = "passed"
     WRONG = "wrong"
     SPENT = "spent"  # right, but another request was first
-    DEAD = "dead"  # nothing to compare with: expired, never sent, or lost with Redis's memory
+    DEAD = "dead"  # nothing to compare with: never sent, expired, or lost with Redis's memory
     SHUT = "shut"  # Redis does not answer
 
 
@@ -218,7 +218,8 @@ async def gate(
     code: str,
     signature: bytes,
 ) -> Gate:
-    """What Redis says of a sent code. The same request sent again gets the same answer.
+    """What Redis says of a sent code. The same request sent again gets the same answer, and whether
+    or not there is anything to compare with, it takes the same steps.
 
     Refuses: UNAVAILABLE (PostgreSQL); a silent Redis is the answer SHUT.
     """
@@ -227,16 +228,16 @@ async def gate(
         return await work.struct(Challenge, _OPEN_OF_INTENT, intent_id, actor.holder_id)
 
     challenge = await works.read(actor, actor.bank, look_up)
-    if challenge is None:
-        return Gate.DEAD
+    # where no code was sent Redis is asked all the same, for one that cannot be there
+    subject = (intent_id, bytes(32)) if challenge is None else (challenge.id, challenge.tx_hash)
     try:
         tried = await throttle.verify_challenge(
-            str(challenge.id),
-            _verifier(vault, challenge.id, code, challenge.tx_hash),
-            challenge.tx_hash,
+            str(subject[0]),
+            _verifier(vault, subject[0], code, subject[1]),
+            subject[1],
             str(actor.device_id),
             hashlib.sha256(signature).hexdigest(),
-            tag=str(challenge.holder_id),
+            tag=str(actor.holder_id),
         )
     except Refused:
         return Gate.SHUT
