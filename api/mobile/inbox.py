@@ -7,7 +7,7 @@ looked at afresh. Who calls: the app.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -25,7 +25,6 @@ from api.wire import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from notifications import inbox
 from notifications.inbox import InboxEntry
 from notifications.live import Listeners
-from wallet.access import sessions
 from wallet.outcomes import Refused
 from wallet.work import Works
 
@@ -99,12 +98,25 @@ async def stream(
         )
     listeners: Listeners = request.app.state.listeners
     return ServerSentEvent(
-        told(resources.works, listeners, caller, after=after, policy=resources.policy)
+        told(
+            resources.works,
+            listeners,
+            caller,
+            request.app.state.recognition.stands,
+            after=after,
+            policy=resources.policy,
+        )
     )
 
 
 async def told(
-    works: Works, listeners: Listeners, caller: HolderCaller, *, after: int, policy: Policy
+    works: Works,
+    listeners: Listeners,
+    caller: HolderCaller,
+    stands: Callable[[HolderCaller], Awaitable[bool]],
+    *,
+    after: int,
+    policy: Policy,
 ) -> AsyncIterator[ServerSentEventMessage]:
     """The messages of one live stream, from the entry after `after` on."""
     loop = asyncio.get_running_loop()
@@ -123,7 +135,7 @@ async def told(
                 after = entry.id
                 woken.set()
             # what was told of the session's end goes out first; then the line ends with it
-            if not await sessions.stands(works, caller):
+            if not await stands(caller):
                 return
             left = ends_at - loop.time()
             if left <= 0 or listeners.closed:

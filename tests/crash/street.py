@@ -60,7 +60,7 @@ class Known:
     async def open(self, furnishing: Works, holder: world.WorldHolder, device_id: DeviceId) -> str:
         return self.token(holder, device_id)
 
-    async def of(self, token: str) -> HolderSession:
+    async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         holder, device_id = self._sessions[token]
         now = self._clock.now()
         return HolderSession(

@@ -251,13 +251,6 @@ async def end(works: Works, session: HolderSession, session_id: UUID) -> None:
     await works.perform(session.actor, session.bank, end_one)
 
 
-async def stands(works: Works, session: HolderSession) -> bool:
-    """Whether a session still opens anything, without its being used by the question: for whoever
-    keeps a line open. Refuses: UNAVAILABLE."""
-    rows = await works.look(_NAMED, [session.token_hash])
-    return any(decide_reading(row, works.clock.at(row["database_now"])) for row in rows)
-
-
 def decide_acting(row: Record, now: datetime) -> bool:
     acting: bool = row["expires_at"] > now and row["last_seen_at"] > now - IDLE
     return acting
@@ -332,6 +325,12 @@ class Recognition:
         if not (reading or session.may_act):
             raise Refused(Reason.SIGN_IN_AGAIN)
         return session
+
+    async def stands(self, session: HolderSession) -> bool:
+        """Whether a session still opens anything, without its being used by the question: for
+        whoever keeps a line open. Refuses: UNAVAILABLE."""
+        rows = await self._works.look(_NAMED, [session.token_hash])
+        return any(decide_reading(row, self._works.clock.at(row["database_now"])) for row in rows)
 
     async def _serve(self) -> None:
         while self._waiting:
