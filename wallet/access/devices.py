@@ -45,6 +45,8 @@ class Device(Struct, frozen=True, kw_only=True):
     state: str
     paired_at: datetime
     cooling_until: datetime | None
+    fresh: bool = False
+    """It was admitted just now, and not the holder's already."""
 
 
 async def admit(
@@ -77,6 +79,7 @@ async def admit(
         state="ACTIVE",
         paired_at=work.now,
         cooling_until=cooling_until,
+        fresh=True,
     )
     moments = work.now, cooling_until
     await work.execute(_ADD, device.id, bank, holder_id, public_key, channel, *moments, attestation)

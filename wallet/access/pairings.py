@@ -179,7 +179,7 @@ async def _take(
     await pins.put(work, bank, holder_id, encoded)
     await otp.unlock(work, holder_id)
     await work.execute(_COMPLETE, now.id, work.now)
-    if device.paired_at != work.now:
+    if not device.fresh:
         work.emit(SecurityNotice(holder_id=holder_id, what="pin_reset"))
     elif device.cooling_until is not None:
         await numbers.tell(work, holder_id, "device_replaced", device.id)
