@@ -15,12 +15,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.ground import ground
@@ -41,13 +44,15 @@ BANK: Final = BankId("ACLEDA")
 async def main(seconds: float = 8.0, rounds: int = 3) -> None:
     """Print payments a second, the two ratios, and request times."""
     async with ground() as base:
-        payers = await _payers(base)
+        paying = await payers(base)
         figures: dict[str, list[Counted]] = {"groups": [], "one_by_one": [], "empty": []}
         for _ in range(rounds):
             for teller in ("groups", "one_by_one"):
-                with _api(base, teller) as port:
-                    load = Load(port, seconds, payers, _code())
-                    await asyncio.to_thread(run_load, Load(port, 1.0, payers, _code()), "payments")
+                with api(base, teller) as port:
+                    load = Load(port, seconds, paying, shop_code())
+                    await asyncio.to_thread(
+                        run_load, Load(port, 1.0, paying, shop_code()), "payments"
+                    )
                     figures[teller].append(await asyncio.to_thread(run_load, load, "payments"))
                     if teller == "groups":
                         figures["empty"].append(await asyncio.to_thread(run_load, load, "empty"))
@@ -82,7 +87,7 @@ def _print(figures: dict[str, list[Counted]]) -> None:
 
 
 @contextmanager
-def _api(base: SimpleNamespace, teller: str) -> Iterator[int]:
+def api(base: SimpleNamespace, teller: str, *, step_up_file: Path | None = None) -> Iterator[int]:
     """An API process as `smartid serve --role api` runs it."""
     port = free_port()
     settings = Settings(
@@ -92,6 +97,7 @@ def _api(base: SimpleNamespace, teller: str) -> Iterator[int]:
         redis_url=base.servers.redis_url,
         port=port,
         teller=teller,
+        step_up_file=step_up_file,
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "runtime", "serve", "--role", "api"],
@@ -117,14 +123,14 @@ def _await_ready(url: str) -> None:
     raise SystemExit("the API did not become ready")
 
 
-async def _payers(base: SimpleNamespace) -> list[Payer]:
+async def payers(base: SimpleNamespace, number: int = CONNECTIONS) -> list[Payer]:
     """Holders with money, a phone and a session, as if paired and signed in."""
-    holders = await people(base.works, CONNECTIONS, bank=BANK, khr=50_000_000)
-    payers, rows = [], []
+    holders = await people(base.works, number, bank=BANK, khr=50_000_000)
+    made, rows = [], []
     for holder in holders:
         key = ec.generate_private_key(ec.SECP256R1())
         token = secrets.token_urlsafe(32)
-        payers.append(Payer(token, key.private_numbers().private_value))
+        made.append(Payer(token, key.private_numbers().private_value))
         point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         rows.append((new_id(), holder.id, point, hashlib.sha256(token.encode()).digest()))
 
@@ -143,7 +149,7 @@ async def _payers(base: SimpleNamespace) -> list[Payer]:
 
     await base.works.perform(SYSTEM, BANK, pair)
     await _tell_the_planner(base)
-    return payers
+    return made
 
 
 async def _tell_the_planner(base: SimpleNamespace) -> None:
@@ -153,7 +159,7 @@ async def _tell_the_planner(base: SimpleNamespace) -> None:
     await database.close()
 
 
-def _code() -> str:
+def shop_code() -> str:
     draft = khqr.Draft(
         form=khqr.Form.INDIVIDUAL, account="somnang@aclb", name="Somnang Coffee", city="Phnom Penh"
     )
@@ -161,6 +167,14 @@ def _code() -> str:
     if isinstance(written, khqr.SdkError):
         raise SystemExit(f"the code cannot be written: {written.name}")
     return written
+
+
+def signed_example(digest: bytes) -> tuple[bytes, bytes]:
+    """A key's public point, and its signature over what has this SHA-256 digest."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    r, s = decode_dss_signature(key.sign(digest, ec.ECDSA(Prehashed(SHA256()))))
+    return point, r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
 _DEVICE = """

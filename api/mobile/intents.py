@@ -179,9 +179,9 @@ async def _authorise(
     lanes = kinds_of(app).named(data.kind or await _kind_of(intent_id, caller, resources))
     gate = Gate.NOT_ASKED
     if data.otp is not None and len(data.otp) == CODE_DIGITS:
-        works, vault, throttle = resources.works, resources.vault, resources.throttle
+        teller, vault, throttle = resources.teller, resources.vault, resources.throttle
         gate = await challenges.gate(
-            works, vault, throttle, caller.actor, intent_id, data.otp, signature
+            teller, vault, throttle, caller.actor, intent_id, data.otp, signature
         )
     tried = Authorising(
         intent_id=intent_id,

@@ -46,6 +46,7 @@ WITHOUT_KEY = {
     "post /v1/bank/sessions",
     "post /v1/support/sessions",
     "delete /v1/mobile/sessions/current",
+    "delete /v1/mobile/sessions/{session_id}",  # what is ended stays ended
     "delete /v1/agency/sessions/current",
     "delete /v1/bank/sessions/current",
     "delete /v1/support/sessions/current",

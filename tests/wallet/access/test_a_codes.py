@@ -101,16 +101,20 @@ async def submit_all(
             holder_id=one.holder_id, device_id=one.device_id,
         )  # fmt: skip
         gate = await challenges.gate(
-            works, vault, throttle, actor, one.intent_id, one.code, one.signature
+            teller, vault, throttle, actor, one.intent_id, one.code, one.signature
         )
         tried = Authorising(
             intent_id=one.intent_id, holder_id=one.holder_id, device_id=one.device_id,
             signature=one.signature, code=Secret(one.code), gate=gate,
         )  # fmt: skip
-        return told(await settled(teller.ask(lane, one.bank, tried)))
+        return told(await teller.ask(lane, one.bank, tried))
+
+    async def heard(one: Submitted, teller: Teller) -> str:
+        answer = await settled(once(one, teller))
+        return answer if isinstance(answer, str) else told(answer)
 
     asked = [(one, tellers[i % len(tellers)]) for one in submitted for i in range(times)]
-    answers = await asyncio.gather(*(once(*one) for one in asked))
+    answers = await asyncio.gather(*(heard(*one) for one in asked))
     return Counter(f"{one.intent_id}|{a}" for (one, _), a in zip(asked, answers, strict=True))
 
 
@@ -151,7 +155,9 @@ def in_a_process(
 def assert_accepted_once(submitted: Sequence[Submitted], counted: Counter[str]) -> None:
     for one in submitted:
         assert counted[f"{one.intent_id}|accepted"] == 1
-    assert {key.split("|")[1] for key in counted} <= {"accepted", "repeated", "in_flight"}
+    # a repeat that came between the code's use and its effect, or to a queue that was full
+    others = {"repeated", "in_flight", "busy", "unavailable", "otp_unavailable"}
+    assert {key.split("|")[1] for key in counted} <= {"accepted", *others}
 
 
 async def test_a1_a_code_is_accepted_once(
@@ -286,7 +292,7 @@ async def test_a2_a_wrong_request_sent_again_counts_once_in_redis_and_in_postgre
     async def again() -> Outcome:
         assert pocket.throttle is not None
         gate = await challenges.gate(
-            pocket.works, pocket.vault, pocket.throttle, pocket.actor,
+            pocket.teller, pocket.vault, pocket.throttle, pocket.actor,
             IntentId(UUID(shown["id"])), bad, signature,
         )  # fmt: skip
         return await pocket.authorise(CODED, shown, code=bad, gate=gate, signature=signature)
