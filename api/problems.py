@@ -35,6 +35,7 @@ STATUSES: Final[dict[Reason, int]] = {
     Reason.INTERNAL: 500,
     Reason.UNAUTHENTICATED: 401,
     Reason.SIGN_IN_FAILED: 401,
+    Reason.SIGN_IN_AGAIN: 401,
     Reason.FORBIDDEN: 403,
     Reason.LOCKED: 423,
     Reason.SIGNATURE_INVALID: 401,

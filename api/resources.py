@@ -5,11 +5,14 @@ handlers (through the `resources` dependency).
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from wallet.access.hashing import Hashing
+from wallet.access.numbers import Directory
+from wallet.access.policy import StepUp, shipped
 from wallet.clock import Clock
 from wallet.database import Database
+from wallet.registry import holders
 from wallet.teller import Teller
 from wallet.throttle import Throttle
 from wallet.vault import Vault
@@ -23,11 +26,18 @@ class Policy:
     claim_ttl_s: int = 600
     four_eyes_above_khr: int = 400_000
     four_eyes_above_usd_cents: int = 10_000
+    step_up: StepUp = field(default_factory=shipped)
+    """What each act needs besides the phone's signature."""
     host: str = "wallet.smartid.test"
     """The host name that phones and ATM hosts sign for."""
     stream_heartbeat_s: float = 15.0
     stream_life_s: float = 240.0
     """Shorter than a session may idle, so that each return looks at it afresh."""
+
+
+_REGISTER: Final = Directory(
+    of=holders.phone, put=holders.set_phones, well_formed=holders.is_number
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +51,5 @@ class Resources:
     throttle: Throttle
     policy: Policy = field(default_factory=Policy)
     hashing: Hashing = field(default_factory=Hashing)
+    directory: Directory = _REGISTER
+    """Where holders' telephone numbers lie, for the room that changes them."""

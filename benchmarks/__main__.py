@@ -13,6 +13,7 @@ from benchmarks import (
     payments,
     prove,
     salary_day,
+    secured,
     statements,
     volume,
 )
@@ -36,6 +37,9 @@ MEASURES: Final[dict[str, Callable[[Asked], object]]] = {
         volume.main(1_000_000 if asked.quick else 10_000_000, *asked.rounds)
     ),
     "payments": lambda asked: asyncio.run(payments.main(*asked.rounds)),
+    "secured": lambda asked: asyncio.run(
+        secured.main(320 if asked.quick else 1_920, asked.rounds[1])
+    ),
     "overload": lambda asked: asyncio.run(overload.main(*asked.rounds)),
     "salary": lambda asked: salary_day.run(20_000 if asked.quick else 220_000),
     "payday": lambda asked: asyncio.run(payday.main(20_000 if asked.quick else 220_000)),

@@ -1,8 +1,8 @@
 """A load client as small as it can be, in a process of its own: HTTP/1.1 over asyncio streams.
 
 Promise: every answer is read and checked; what is timed is a request from its first byte out to
-its last byte in. Loopback only, bounded by time. Who calls: payments; offered, for
-its wires.
+its last byte in. Loopback only, bounded by time. Who calls: payments, secured; offered, for its
+wires.
 """
 
 import asyncio
@@ -120,6 +120,73 @@ async def _ask_on(wire: Wire, load: Load, payer: Payer, end: float, times: list[
         times.append(time.perf_counter() - began)
         count += 1
     return count
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment on its way: what one phone has of it so far."""
+
+    payer: Payer
+    qr: str = ""
+    intent: str = ""
+    canonical: str = ""
+    otp: str = ""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One request for each payment, in `elapsed` seconds; `left` is what the next step needs."""
+
+    left: list[Signed]
+    elapsed: float
+    request_s: list[float]
+
+
+def run_step(port: int, kind: str, work: list[Signed], connections: int) -> Step:
+    """Run one step of many payments in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_step_in_process, (port, kind, work, connections))
+
+
+def _step_in_process(port: int, kind: str, work: list[Signed], connections: int) -> Step:
+    return uvloop.run(_step(port, kind, work, connections))
+
+
+async def _step(port: int, kind: str, work: list[Signed], connections: int) -> Step:
+    wires = [Wire(port) for _ in range(connections)]
+    await asyncio.gather(*(wire.open() for wire in wires))
+    # what a phone does by itself is done beforehand: it has a processor of its own
+    waiting = [(one, _prepared_request(kind, one)) for one in work]
+    times: list[float] = []
+    left: list[Signed] = []
+
+    async def go_on(wire: Wire) -> None:
+        while waiting:
+            one, (asked, wanted) = waiting.pop()
+            began = time.perf_counter()
+            body = await wire.ask(asked, wanted)
+            times.append(time.perf_counter() - began)
+            if kind == "prepare":
+                shown: Any = msgspec.json.decode(body)
+                one = Signed(payer=one.payer, intent=shown["id"], canonical=shown["canonical"])
+            left.append(one)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(go_on(wire) for wire in wires))
+    return Step(left, time.perf_counter() - began, times)
+
+
+def _prepared_request(kind: str, one: Signed) -> tuple[bytes, int]:
+    if kind == "prepare":
+        wish = {"kind": "qr.pay", "fields": {"code": one.qr, "amount": "100"}}
+        body = msgspec.json.encode(wish)
+        return request("/v1/mobile/intents", one.payer.token, body), 201
+    path = f"/v1/mobile/intents/{one.intent}"
+    if kind == "ask":
+        return request(f"{path}/code", one.payer.token, b"{}"), 202
+    key = ec.derive_private_key(one.payer.private_value, ec.SECP256R1())
+    signed = signature(key, unbase64url(one.canonical, field="canonical"))
+    body = msgspec.json.encode({"signature": signed, "kind": "qr.pay", "otp": one.otp})
+    return request(f"{path}/authorise", one.payer.token, body), 200
 
 
 def request(path: str, token: str, body: bytes) -> bytes:

@@ -15,12 +15,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.ground import books_right, ground
@@ -77,7 +80,7 @@ def _print(figures: dict[str, list[Counted]]) -> None:
 
 
 @contextmanager
-def api(base: SimpleNamespace, teller: str) -> Iterator[int]:
+def api(base: SimpleNamespace, teller: str, *, step_up_file: Path | None = None) -> Iterator[int]:
     """An API process as `smartid serve --role api` runs it."""
     port = free_port()
     settings = Settings(
@@ -87,6 +90,7 @@ def api(base: SimpleNamespace, teller: str) -> Iterator[int]:
         redis_url=base.servers.redis_url,
         port=port,
         teller=teller,
+        step_up_file=step_up_file,
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "runtime", "serve", "--role", "api"],
@@ -112,14 +116,14 @@ def _await_ready(url: str) -> None:
     raise SystemExit("the API did not become ready")
 
 
-async def payers_of(base: SimpleNamespace) -> list[Payer]:
+async def payers_of(base: SimpleNamespace, number: int = CONNECTIONS) -> list[Payer]:
     """Holders with money, a phone and a session, as if paired and signed in."""
-    holders = await people(base.works, CONNECTIONS, bank=BANK, khr=50_000_000)
-    payers, rows = [], []
+    holders = await people(base.works, number, bank=BANK, khr=50_000_000)
+    made, rows = [], []
     for holder in holders:
         key = ec.generate_private_key(ec.SECP256R1())
         token = secrets.token_urlsafe(32)
-        payers.append(Payer(token, key.private_numbers().private_value))
+        made.append(Payer(token, key.private_numbers().private_value))
         point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         rows.append((new_id(), holder.id, point, hashlib.sha256(token.encode()).digest()))
 
@@ -138,7 +142,7 @@ async def payers_of(base: SimpleNamespace) -> list[Payer]:
 
     await base.works.perform(SYSTEM, BANK, pair)
     await _tell_the_planner(base)
-    return payers
+    return made
 
 
 async def _tell_the_planner(base: SimpleNamespace) -> None:
@@ -156,6 +160,14 @@ def code_to_pay() -> str:
     if isinstance(written, khqr.SdkError):
         raise SystemExit(f"the code cannot be written: {written.name}")
     return written
+
+
+def signed_example(digest: bytes) -> tuple[bytes, bytes]:
+    """A key's public point, and its signature over what has this SHA-256 digest."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    r, s = decode_dss_signature(key.sign(digest, ec.ECDSA(Prehashed(SHA256()))))
+    return point, r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
 _DEVICE = """

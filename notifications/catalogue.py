@@ -167,6 +167,18 @@ _SECURITY: Final = {
         "លេខសម្ងាត់ត្រូវបានផ្អាក",
         "បានបញ្ចូលលេខសម្ងាត់ខុសច្រើនដង។ សូមរង់ចាំបន្តិច រួចព្យាយាមម្តងទៀត។",
     ),
+    "pin_reset": _Words(
+        "New PIN set",
+        "A new PIN was set, by card or at a branch. Not you? Call support at once.",
+        "បានកំណត់លេខសម្ងាត់ថ្មី",
+        "លេខសម្ងាត់ថ្មីត្រូវបានកំណត់លើទូរស័ព្ទរបស់អ្នក តាមកាត ឬនៅសាខា។ បើមិនមែនអ្នក សូមហៅផ្នែកជំនួយភ្លាម។",
+    ),
+    "number_changed": _Words(
+        "Telephone number changed",
+        "Your telephone number was changed. Limits are lower for 12 hours. Not you? Call support.",
+        "បានប្តូរលេខទូរស័ព្ទ",
+        "លេខទូរស័ព្ទរបស់អ្នកត្រូវបានប្តូរ។ កម្រិតប្រើប្រាស់ទាបជាងមុនក្នុង ១២ ម៉ោង។ បើមិនមែនអ្នក សូមហៅផ្នែកជំនួយ។",
+    ),
     "device_revoked": _Words(
         "Phone removed",
         "Your phone can no longer sign for your Smart ID. Pair one at an ATM or a branch.",

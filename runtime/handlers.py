@@ -13,7 +13,7 @@ from uuid import UUID
 from api.resources import Resources
 from runtime.operators import HttpOperators
 from wallet import limits, topups
-from wallet.access import challenges, emergency
+from wallet.access import challenges, emergency, numbers, telling
 from wallet.access.challenges import SmsPort
 from wallet.cards import control, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
@@ -58,6 +58,7 @@ def handlers(
         "topup.lookup": partial(_topup, desk, topups.lookup),
         "topup.recheck": partial(_topup, desk, topups.recheck),
         challenges.SEND: partial(_send_code, resources, sms),
+        numbers.TELL: partial(_tell, resources, sms),
         undo.JOB: partial(_lapse_claim, resources),
         days.CLOSE_JOB: partial(_close_day, resources),
         emergency.ALARM_JOB: partial(_ring_alarm, resources),
@@ -106,6 +107,16 @@ async def _send_code(resources: Resources, sms: SmsPort | None, job: Job) -> Non
         return await holders.phone(work, resources.vault, holder_id)
 
     await challenges.send(resources.works, resources.vault, sms, phone_of, WORKER, job.payload)
+
+
+async def _tell(resources: Resources, sms: SmsPort | None, job: Job) -> None:
+    if sms is None:
+        raise Again(CONFIGURE_PAUSE_S)
+
+    async def phone_of(work: Work, holder_id: HolderId) -> Secret[str] | None:
+        return await holders.phone(work, resources.vault, holder_id)
+
+    await telling.send(resources.works, resources.vault, sms, phone_of, WORKER, job.payload)
 
 
 async def _lapse_claim(resources: Resources, job: Job) -> None:

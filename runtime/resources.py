@@ -57,7 +57,11 @@ async def open_resources(
             clock=clock,
             vault=Vault(open_key_store(settings)),
             throttle=Throttle(redis),
-            policy=Policy(claim_ttl_s=settings.claim_ttl_s, host=settings.public_host),
+            policy=Policy(
+                claim_ttl_s=settings.claim_ttl_s,
+                host=settings.public_host,
+                step_up=settings.step_up,
+            ),
         )
     finally:
         await teller.close()

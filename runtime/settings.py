@@ -22,6 +22,8 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_PKCS11_MODULE        pkcs11: the vendor's library
     SMARTID_PKCS11_TOKEN         pkcs11: the token's label
     SMARTID_PKCS11_PIN_FILE      pkcs11: a file with the token's PIN that only its owner may read
+    SMARTID_STEP_UP              table of what needs a one-time password, TOML (the one shipped:
+                                 wallet/access/step_up.toml)
     SMARTID_SEAL_KEY             number of the key that signs seals; raise it to rotate (1)
 """
 
@@ -34,6 +36,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+from wallet.access import policy
+from wallet.access.policy import StepUp
 
 _MOST_WORKERS: Final = 64
 
@@ -69,7 +74,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     pkcs11_module: str | None = None
     pkcs11_token: str | None = None
     pkcs11_pin_file: Path | None = None
+    step_up_file: Path | None = None
     seal_key: int = 1
+
+    @property
+    def step_up(self) -> StepUp:
+        """The policy table that is in force. Refuses: SettingsError."""
+        if self.step_up_file is None:
+            return policy.shipped()
+        try:
+            return policy.read(self.step_up_file.read_text("utf-8"))
+        except (OSError, UnicodeError, policy.PolicyError) as wrong:
+            raise SettingsError(f"SMARTID_STEP_UP cannot be used: {wrong}") from None
 
     @property
     def needs_own_servers(self) -> bool:
@@ -118,6 +134,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_PKCS11_MODULE": self.pkcs11_module,
             "SMARTID_PKCS11_TOKEN": self.pkcs11_token,
             "SMARTID_PKCS11_PIN_FILE": self.pkcs11_pin_file,
+            "SMARTID_STEP_UP": self.step_up_file,
             "SMARTID_SEAL_KEY": self.seal_key,
         }
         return {name: str(value) for name, value in told.items() if value is not None}
@@ -130,7 +147,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     """
     given = _Given(os.environ if environ is None else environ)
     folder = (data or Path(given.text("SMARTID_DATA") or ".smartid")).expanduser().absolute()
-    key_file = given.text("SMARTID_KEY_FILE")
+    key_file, step_up = given.text("SMARTID_KEY_FILE"), given.text("SMARTID_STEP_UP")
     pin_file = given.text("SMARTID_PKCS11_PIN_FILE")
     settings = Settings(
         data=folder,
@@ -152,10 +169,12 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         pkcs11_module=given.text("SMARTID_PKCS11_MODULE"),
         pkcs11_token=given.text("SMARTID_PKCS11_TOKEN"),
         pkcs11_pin_file=Path(pin_file).absolute() if pin_file else None,
+        step_up_file=Path(step_up).absolute() if step_up else None,
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
     )
     _refuse_half_a_token(settings)
     _refuse_unfit_production(settings, given)
+    _ = settings.step_up  # a table that cannot be used stops the start, not the first payment
     return settings
 
 

@@ -230,7 +230,7 @@ class Pocket:
         assert self.throttle is not None
         signature = self.signature(shown)
         gate = await challenges.gate(
-            self.works,
+            self.teller,
             self.vault,
             self.throttle,
             self.actor,

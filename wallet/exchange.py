@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from wallet import terms
-from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.clock import PHNOM_PENH
 from wallet.events import Exchanged
 from wallet.identifiers import AccountId, HolderId, TransferId, derived_id
@@ -234,7 +234,6 @@ EXCHANGE: Final = IntentKind(
     fields=ExchangeFields,
     prepare=prepare,
     authorise=authorise,
-    otp=OtpPolicy.NEVER,
 )
 
 

@@ -39,6 +39,7 @@ class Reason(enum.StrEnum):
     # who may ask
     UNAUTHENTICATED = "unauthenticated"
     SIGN_IN_FAILED = "sign_in_failed"
+    SIGN_IN_AGAIN = "sign_in_again"
     FORBIDDEN = "forbidden"
     LOCKED = "locked"
     SIGNATURE_INVALID = "signature_invalid"

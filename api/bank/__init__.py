@@ -3,13 +3,14 @@ controls; a person's data."""
 
 from typing import Any, Final
 
-from api.bank import books, controls, funnel, pairings, people, terms
+from api.bank import books, controls, funnel, pairings, people, phones, terms
 from api.security import staff_door
 from wallet.access.members import StaffKind
 
 HANDLERS: Final[list[Any]] = [
     *funnel.HANDLERS,
     *pairings.HANDLERS,
+    *phones.HANDLERS,
     *terms.HANDLERS,
     *books.HANDLERS,
     *controls.HANDLERS,

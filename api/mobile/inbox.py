@@ -7,7 +7,7 @@ looked at afresh. Who calls: the app.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -98,12 +98,25 @@ async def stream(
         )
     listeners: Listeners = request.app.state.listeners
     return ServerSentEvent(
-        told(resources.works, listeners, caller, after=after, policy=resources.policy)
+        told(
+            resources.works,
+            listeners,
+            caller,
+            request.app.state.recognition.stands,
+            after=after,
+            policy=resources.policy,
+        )
     )
 
 
 async def told(
-    works: Works, listeners: Listeners, caller: HolderCaller, *, after: int, policy: Policy
+    works: Works,
+    listeners: Listeners,
+    caller: HolderCaller,
+    stands: Callable[[HolderCaller], Awaitable[bool]],
+    *,
+    after: int,
+    policy: Policy,
 ) -> AsyncIterator[ServerSentEventMessage]:
     """The messages of one live stream, from the entry after `after` on."""
     loop = asyncio.get_running_loop()
@@ -121,6 +134,9 @@ async def told(
                 yield _message(entry)
                 after = entry.id
                 woken.set()
+            # what was told of the session's end goes out first; then the line ends with it
+            if not await stands(caller):
+                return
             left = ends_at - loop.time()
             if left <= 0 or listeners.closed:
                 return

@@ -43,7 +43,7 @@ class Factors(Body, frozen=True, kw_only=True):
     """
 
     signature: Annotated[str, Meta(max_length=128, description="ES256, r || s, base64url.")]
-    otp: Annotated[str, Meta(max_length=8, examples=["80514014"])] | None = None
+    otp: Annotated[str, Meta(max_length=10, examples=["80514014"])] | None = None
     kind: Annotated[str, Meta(max_length=40, examples=["qr.pay"])] | None = None
 
     def __repr__(self) -> str:
@@ -134,6 +134,7 @@ async def _prepare(app: Litestar, caller: HolderCaller, data: Wish) -> bytes:
         language=caller.language,
         fields=fields,
         cooling=caller.cooling,
+        unproven_minor=caller.unproven_minor,
     )
     outcome = await resources.teller.ask(lanes.prepare, caller.bank, asked)
     return msgspec.json.encode(answered(outcome))
@@ -178,9 +179,9 @@ async def _authorise(
     lanes = kinds_of(app).named(data.kind or await _kind_of(intent_id, caller, resources))
     gate = Gate.NOT_ASKED
     if data.otp is not None and len(data.otp) == CODE_DIGITS:
-        works, vault, throttle = resources.works, resources.vault, resources.throttle
+        teller, vault, throttle = resources.teller, resources.vault, resources.throttle
         gate = await challenges.gate(
-            works, vault, throttle, caller.actor, intent_id, data.otp, signature
+            teller, vault, throttle, caller.actor, intent_id, data.otp, signature
         )
     tried = Authorising(
         intent_id=intent_id,

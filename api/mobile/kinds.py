@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from api.resources import Resources
 from wallet import cards, controls, exchange, qr, topups
-from wallet.access import authenticator
+from wallet.access import authenticator, devices
 from wallet.access.intents import (
     Asked,
     Authorising,
@@ -39,19 +39,25 @@ class Kinds:
     """The table, for one application."""
 
     def __init__(self, resources: Resources) -> None:
-        vault = resources.vault
+        vault, step_up = resources.vault, resources.policy.step_up
+        offered = (
+            qr.PAY,
+            topups.BUY,
+            exchange.EXCHANGE,
+            *cards.kinds(cards.Issuing(vault=vault)),
+            *controls.kinds(_owners),
+            authenticator.enrol_kind(vault),
+            authenticator.confirm_kind(vault),
+            devices.REVOKE,
+        )
         self._by_name = {
             kind.name: Lanes(kind, prepare_lane(kind), authorise_lane(kind, vault))
-            for kind in (
-                qr.PAY,
-                topups.BUY,
-                exchange.EXCHANGE,
-                *cards.kinds(cards.Issuing(vault=vault)),
-                *controls.kinds(_owners),
-                authenticator.enrol_kind(vault),
-                authenticator.confirm_kind(vault),
-            )
+            for kind in map(step_up.applied, offered)
         }
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._by_name)
 
     def named(self, name: str) -> Lanes:
         """Refuses: INTENT_KIND_UNKNOWN."""

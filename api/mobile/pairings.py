@@ -36,6 +36,18 @@ class NewPhone(Body, frozen=True, kw_only=True):
         str,
         Meta(max_length=128, description="Uncompressed P-256 point, 65 bytes, base64url."),
     ]
+    attestation: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=21_846,
+                description="What the phone's maker says of the key, base64url; recorded.",
+                examples=["omNmbXRkbm9uZQ"],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class BegunPairing(Struct, frozen=True, kw_only=True):
@@ -80,10 +92,13 @@ async def begin_pairing(
     admitted = await resources.throttle.admit(f"pairing:{address}", PER_MINUTE, BURST)
     if isinstance(admitted, RetryAfter):
         raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
+    public_key = point(data.public_key)
+    attestation = None
+    if data.attestation is not None:
+        attestation = unbase64url(data.attestation, field="attestation")
+    works, vault = resources.works, resources.vault
     begun: Any = answered(
-        await pairings.begin(
-            resources.works, resources.vault, point(data.public_key), idempotency_key
-        )
+        await pairings.begin(works, vault, public_key, idempotency_key, attestation)
     )
     return Response(begun, status_code=201)
 

@@ -5,12 +5,13 @@ Promise: one answer whatever was wrong with a sign-in. Who calls: the app.
 
 from datetime import datetime
 from typing import Annotated, Any, Final
+from uuid import UUID
 
-from litestar import delete, post
+from litestar import delete, get, post
 from msgspec import Meta, Struct
 
 from api.resources import Resources
-from api.security import ANONYMOUS, HolderCaller
+from api.security import ANONYMOUS, READING, HolderCaller
 from api.wire import Body
 from wallet.access import sessions
 from wallet.access.sessions import LoginTry
@@ -56,6 +57,17 @@ class OpenedSession(Struct, frozen=True, kw_only=True):
         return "OpenedSession(***)"
 
 
+class ShownSession(Struct, frozen=True, kw_only=True):
+    """`may_act`: money may be moved with it; otherwise it only reads."""
+
+    session_id: UUID
+    device_id: DeviceId
+    created_at: datetime
+    last_seen_at: datetime
+    may_act: bool
+    current: bool
+
+
 @post("/login-challenges", opt=ANONYMOUS, security=[], summary="A nonce to sign in with")
 async def issue_challenge(data: WhichDevice, resources: Resources) -> Challenge:
     admitted = await resources.throttle.admit(
@@ -90,9 +102,32 @@ async def sign_in(data: SignIn, resources: Resources) -> OpenedSession:
     )
 
 
-@delete("/sessions/current", summary="Sign out")
+@delete("/sessions/current", opt=READING, summary="Sign out")
 async def sign_out(caller: HolderCaller, resources: Resources) -> None:
     await sessions.sign_out(resources.works, caller)
 
 
-HANDLERS: Final[list[Any]] = [issue_challenge, sign_in, sign_out]
+@get("/sessions", summary="Where I am signed in")
+async def list_sessions(caller: HolderCaller, resources: Resources) -> list[ShownSession]:
+    found = await resources.works.read(
+        caller.actor, caller.bank, lambda work: sessions.listed(work, caller)
+    )
+    return [
+        ShownSession(
+            session_id=one.id,
+            device_id=one.device_id,
+            created_at=one.created_at,
+            last_seen_at=one.last_seen_at,
+            may_act=one.may_act,
+            current=one.current,
+        )
+        for one in found
+    ]
+
+
+@delete("/sessions/{session_id:uuid}", opt=READING, summary="End one of my sessions, at once")
+async def end_session(session_id: UUID, caller: HolderCaller, resources: Resources) -> None:
+    await sessions.end(resources.works, caller, session_id)
+
+
+HANDLERS: Final[list[Any]] = [issue_challenge, sign_in, sign_out, list_sessions, end_session]

@@ -7,6 +7,7 @@ handler asks for `caller` and gets who the guard named: `HolderCaller`, `StaffCa
 
 from api.security.callers import (
     ANONYMOUS,
+    READING,
     HolderCaller,
     StaffCaller,
     holder_door,
@@ -19,6 +20,7 @@ from api.security.signatures import AtmCaller, atm_door
 
 __all__ = [
     "ANONYMOUS",
+    "READING",
     "AtmCaller",
     "HolderCaller",
     "StaffCaller",

@@ -32,6 +32,9 @@ StaffCaller = Member
 ANONYMOUS: Final = {"anonymous": True}
 """`opt=ANONYMOUS`: this handler is open to callers without a session (signing in, pairing)."""
 
+READING: Final = {"reading": True}
+"""`opt=READING`: not a GET, and yet open to a holder whose session may only read by now."""
+
 LONGEST_KEY: Final = 255
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -138,16 +141,23 @@ class NamingHolder:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not scope["route_handler"].opt.get("anonymous"):
-            caller = await named_by_token(scope["litestar_app"], scope["headers"])
+        opt = scope["route_handler"].opt
+        if not opt.get("anonymous"):
+            reading = scope.get("method") == "GET" or bool(opt.get("reading"))
+            caller = await named_by_token(scope["litestar_app"], scope["headers"], reading=reading)
             scope["state"]["caller"] = caller
         await self._app(scope, receive, send)
 
 
-async def named_by_token(app: Litestar, headers: Headers) -> HolderSession:
-    """The holder whose session's token stands in these headers. Refuses: UNAUTHENTICATED."""
+async def named_by_token(
+    app: Litestar, headers: Headers, *, reading: bool = False
+) -> HolderSession:
+    """The holder whose session's token stands in these headers; `reading`: only to look.
+
+    Refuses: UNAUTHENTICATED, SIGN_IN_AGAIN.
+    """
     recognition: Recognition = app.state.recognition
-    return await recognition.of(_bearer_in(headers))
+    return await recognition.of(_bearer_in(headers), reading=reading)
 
 
 async def _holder(request: Request[Any, Any, Any]) -> HolderSession:

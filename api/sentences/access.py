@@ -13,6 +13,10 @@ ACCESS: Final[dict[Reason, tuple[str, str]]] = {
         "Signing in did not succeed; check what you entered.",
         "ការចូលប្រើមិនបានសម្រេច សូមពិនិត្យព័ត៌មានដែលបានបញ្ចូល។",
     ),
+    Reason.SIGN_IN_AGAIN: (
+        "You may read on; sign in again to change anything.",
+        "អ្នកនៅអាចមើលបាន សូមចូលប្រើម្តងទៀតដើម្បីធ្វើប្រតិបត្តិការ។",
+    ),
     Reason.FORBIDDEN: (
         "Your role does not allow this.",
         "តួនាទីរបស់អ្នកមិនអនុញ្ញាតឱ្យធ្វើសកម្មភាពនេះទេ។",

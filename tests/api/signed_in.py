@@ -30,7 +30,10 @@ class SignedIn:
         """The holder's session is over."""
         self._holders = {t: known for t, known in self._holders.items() if known.id != holder.id}
 
-    async def of(self, token: str) -> HolderSession:
+    async def stands(self, session: HolderSession) -> bool:
+        return any(known.id == session.holder_id for known in self._holders.values())
+
+    async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         holder = self._holders.get(token)
         if holder is None:
             raise Refused(Reason.UNAUTHENTICATED)

@@ -37,6 +37,11 @@ from wallet.qr.scanning import milliseconds
 from wallet.work import SYSTEM, Work, Works
 
 PURSE: Final = 30_000_000
+SIGNATURES_ALONE: Final = """
+cooling_off = { KHR = 400000, USD = 10000 }
+acts = { "qr.pay" = {}, "topup.buy" = {} }
+"""
+"""A policy table for streets: thousands of payments a phone, which sign and bring no codes."""
 NOTHING_HAPPENED: Final = frozenset({"unavailable", "busy", "in_flight"})
 """What a caller is told when the act surely did not take effect by then, in problem codes."""
 
@@ -60,7 +65,7 @@ class Known:
     async def open(self, furnishing: Works, holder: world.WorldHolder, device_id: DeviceId) -> str:
         return self.token(holder, device_id)
 
-    async def of(self, token: str) -> HolderSession:
+    async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         holder, device_id = self._sessions[token]
         now = self._clock.now()
         return HolderSession(

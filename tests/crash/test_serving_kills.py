@@ -30,7 +30,7 @@ from simulators.phone import PhoneError
 from simulators.telco import Pace, Telco
 from simulators.telco_books import Books
 from tests.crash.harness import ROOT, Demo, Kind
-from tests.crash.street import Payer, Street
+from tests.crash.street import SIGNATURES_ALONE, Payer, Street
 from tests.world import WorldHolder
 from wallet.clock import SystemClock
 from wallet.database import CONNECTION_LOST, Database
@@ -55,6 +55,9 @@ class Serving(Demo):
         self._operators = operators
 
     def start(self) -> None:
+        # thousands of payments a phone, which sign and bring no codes
+        table = self.data.with_name("step_up.toml")
+        table.write_text(SIGNATURES_ALONE, "utf-8")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -63,7 +66,7 @@ class Serving(Demo):
                 ],
                 cwd=ROOT,
                 env={**os.environ, "SMARTID_OPERATOR_URL": self._operators,
-                     "SMARTID_TOPUP_GRACE_S": "20"},
+                     "SMARTID_TOPUP_GRACE_S": "20", "SMARTID_STEP_UP": str(table)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

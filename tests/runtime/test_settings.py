@@ -87,3 +87,15 @@ async def test_our_own_redis_is_safe_and_an_evicting_one_is_refused(tmp_path: Pa
         with pytest.raises(UnsafeRedisError, match="appendonly"):
             await refuse_unsafe_redis(redis, must_append=True)
         await redis.aclose()
+
+
+def test_a_policy_table_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
+    table = tmp_path / "step_up.toml"
+    variables = {"SMARTID_STEP_UP": str(table)}
+    with pytest.raises(SettingsError, match="SMARTID_STEP_UP"):
+        settings.read(tmp_path, variables)
+    table.write_text("cooling_off = { KHR = 1, USD = 1 }\nacts = { 'qr.pay' = { abvoe = 1 } }\n")
+    with pytest.raises(SettingsError, match="abvoe"):
+        settings.read(tmp_path, variables)
+    table.write_text("cooling_off = { KHR = 1, USD = 1 }\nacts = { 'qr.pay' = { code = true } }\n")
+    assert settings.read(tmp_path, variables).step_up.of("qr.pay").always

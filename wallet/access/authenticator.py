@@ -16,7 +16,7 @@ import qrcode.image.svg
 from msgspec import Struct
 
 from wallet.access import otp, totp
-from wallet.access.kinds import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.kinds import Asked, Consumed, IntentKind, Prepared
 from wallet.events import SecurityNotice
 from wallet.identifiers import HolderId
 from wallet.outcomes import Done, GroupAnswer
@@ -44,27 +44,40 @@ def enrol_kind(vault: Vault) -> IntentKind:
             work.note("totp.enrol", str(one.holder_id), holder_id=one.holder_id)
         return [_enrolled(one.holder_id, secrets[one.holder_id].reveal()) for one in consumed]
 
-    return IntentKind(name="totp.enrol", fields=Nothing, prepare=prepare, authorise=authorise)
+    return IntentKind(
+        name="totp.enrol",
+        fields=Nothing,
+        prepare=prepare,
+        authorise=authorise,
+        recoverable=True,
+    )
 
 
 def confirm_kind(vault: Vault) -> IntentKind:
-    """`totp.confirm`: authorised by the waiting authenticator's first code."""
+    """`totp.confirm`: authorised by the waiting authenticator's first code; answers, once, the ten
+    recovery codes that may stand in for it when it has to be replaced."""
 
     async def prepare(work: Work, asked: Sequence[Asked]) -> Sequence[Prepared]:
         return [_CONFIRM for _ in asked]
 
     async def authorise(work: Work, consumed: Sequence[Consumed]) -> Sequence[GroupAnswer]:
-        await otp.activate(work, vault, [one.holder_id for one in consumed])
+        codes = await otp.activate(work, vault, [one.holder_id for one in consumed])
         for one in consumed:
             work.emit(SecurityNotice(holder_id=one.holder_id, what="totp_enrolled"))
-        return [Done(answer={"authenticator": "ACTIVE"}) for _ in consumed]
+        return [
+            Done(
+                answer={"authenticator": "ACTIVE"},
+                secret={"recovery_codes": [code.reveal() for code in codes[one.holder_id]]},
+            )
+            for one in consumed
+        ]
 
     return IntentKind(
         name="totp.confirm",
         fields=Nothing,
         prepare=prepare,
         authorise=authorise,
-        otp=OtpPolicy.AWAITED,
+        awaited=True,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from unicodedata import normalize
 
 from wallet.access import signing
-from wallet.access.kinds import Asked, IntentKind, Prepared
+from wallet.access.kinds import Asked, IntentKind, OtpPolicy, Prepared
 from wallet.identifiers import IntentId, new_id
 from wallet.money import Money
 from wallet.outcomes import Facts
@@ -29,7 +29,9 @@ class Draft:
         "text_en", "text_km", "tx_hash",
     )  # fmt: skip
 
-    def __init__(self, kind: IntentKind, asked: Asked, prepared: Prepared, now: datetime) -> None:
+    def __init__(
+        self, kind: IntentKind, policy: OtpPolicy, asked: Asked, prepared: Prepared, now: datetime
+    ) -> None:
         self.id = IntentId(new_id())
         self.kind = kind
         self.asked = asked
@@ -41,9 +43,12 @@ class Draft:
         # whole seconds, since that is what is signed
         self.expires_at = now.replace(microsecond=0) + LIFE
         self.otp_needed = (
-            kind.otp.asks(prepared.money)
+            kind.awaited
             or prepared.ask_code
-            or (asked.cooling and prepared.money is not None)
+            or policy.asks(prepared.money, new_payee=prepared.new_payee)
+            or policy.asks_after(
+                asked.moved_unproven(prepared.money), prepared.money, cooling=asked.cooling
+            )
         )
         self.canonical = signing.transaction(
             intent_id=self.id,
@@ -72,9 +77,11 @@ class Draft:
             facts=self.prepared.facts,
             expires_at=self.expires_at,
         )
-        methods = ["totp"] if has_authenticator or self.kind.otp.awaited else []
-        if not self.kind.otp.awaited:
+        methods = ["totp"] if has_authenticator or self.kind.awaited else []
+        if not self.kind.awaited:
             methods.append("sms")
+        if has_authenticator and self.kind.recoverable:
+            methods.append("recovery")
         wire["canonical"] = signing.base64url(self.canonical)
         wire["nonce"] = signing.base64url(self.nonce)
         wire["device_id"] = str(self.asked.device_id)

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from wallet.access import drafts, otp, signing
+from wallet.access import devices, drafts, otp, policy, signing
 from wallet.access.challenges import Gate
 from wallet.access.drafts import Draft
 from wallet.access.kinds import (
@@ -61,8 +61,6 @@ __all__ = [
 ]
 
 TRIES: Final = 5
-COOLING_LIMIT_MINOR: Final = {Currency.KHR: 400_000, Currency.USD: 10_000}
-"""What a phone that replaced another may move in a Phnom Penh day while it cools off."""
 
 
 class Authorising(Struct, frozen=True, kw_only=True):
@@ -85,16 +83,20 @@ def prepare_lane(kind: IntentKind) -> Lane[Asked]:
     Answers: Done, its answer the wire form of the intent. Refuses: what the kind's room refuses.
     """
 
+    asks = policy.of_kind(kind)
+
     async def act(work: Work, asked: Sequence[Asked]) -> Sequence[GroupAnswer]:
-        return await _prepare(work, kind, asked)
+        return await _prepare(work, kind, asks, asked)
 
     return Lane(f"intent.prepare:{kind.name}", act, caller=ActorKind.DEVICE)
 
 
-async def _prepare(work: Work, kind: IntentKind, asked: Sequence[Asked]) -> Sequence[GroupAnswer]:
+async def _prepare(
+    work: Work, kind: IntentKind, asks: OtpPolicy, asked: Sequence[Asked]
+) -> Sequence[GroupAnswer]:
     prepared = await kind.prepare(work, asked)
     fresh = [
-        Draft(kind, one, what, work.now) if isinstance(what, Prepared) else what
+        Draft(kind, asks, one, what, work.now) if isinstance(what, Prepared) else what
         for one, what in zip(asked, prepared, strict=True)
     ]
     written = [one for one in fresh if isinstance(one, Draft)]
@@ -132,9 +134,10 @@ def authorise_lane(kind: IntentKind, vault: Vault) -> Lane[Authorising]:
     """The lane that consumes intents of this kind, each with its effect, in one transaction.
 
     Answers: the effect's own; the stored one on a repeat (its secret part gone). Declines, leaving
-    the intent PENDING until the fifth: SIGNATURE_INVALID, OTP_WRONG; OTP_LOCKED. Refuses:
-    NOT_FOUND, INTENT_EXPIRED, DEVICE_NOT_ACTIVE, LIMIT_EXCEEDED (cooling off), OTP_REQUIRED,
-    OTP_NOT_ENROLLED, OTP_UNAVAILABLE, and what the kind's room refuses.
+    the intent PENDING until the fifth: SIGNATURE_INVALID, OTP_WRONG; OTP_LOCKED; OTP_REQUIRED when
+    what went before has come to ask for a code since it was prepared. Refuses: NOT_FOUND,
+    INTENT_EXPIRED, DEVICE_NOT_ACTIVE, LIMIT_EXCEEDED (cooling off), OTP_REQUIRED, OTP_NOT_ENROLLED,
+    OTP_UNAVAILABLE, IN_FLIGHT, and what the kind's room refuses.
     """
 
     async def act(work: Work, asked: Sequence[Authorising]) -> Sequence[GroupAnswer]:
@@ -151,6 +154,7 @@ class _Consuming:
     ) -> None:
         self._work = work
         self._kind = kind
+        self._policy = policy.of_kind(kind)
         self._vault = vault
         self._asked = asked
         self._rows: dict[IntentId, Record] = {}
@@ -161,6 +165,10 @@ class _Consuming:
         self._answers: dict[IntentId, GroupAnswer] = {}
         self._wrong: dict[IntentId, list[Declined]] = {}
         self._judged: dict[int, otp.Judged] = {}
+        self._unproven: dict[tuple[DeviceId, str], int] = {}
+        """What each phone moved on signatures alone, this group's own with it."""
+        self._raised: set[IntentId] = set()
+        """Intents shown as needing no code, which by now need one."""
 
     async def run(self) -> list[GroupAnswer]:
         wanted = sorted({one.intent_id for one in self._asked})
@@ -185,11 +193,25 @@ class _Consuming:
                 continue
             elif not signing.signed_by(row["public_key"], one.signature, digest_of(row)):
                 self._count_wrong(place, Declined(reason=Reason.SIGNATURE_INVALID))
-            elif row["otp_needed"]:
+            elif row["otp_needed"] or self._asks_by_now(row):
                 coded.append(place)
             else:
                 self._leaders[one.intent_id] = place
         return coded
+
+    def _asks_by_now(self, row: Record) -> bool:
+        """Whether what this phone did since the intent was shown has come to ask for a code."""
+        money, until = money_of(row), row["cooling_until"]
+        if money is None:
+            return False
+        key = (row["device_id"], row["currency"])
+        moved = self._unproven.get(key, row[devices.UNPROVEN[money.currency]])
+        cooling = until is not None and until > self._work.now
+        if self._policy.asks_after(moved, money, cooling=cooling):
+            self._raised.add(row["id"])
+            return True
+        self._unproven[key] = moved + money.minor
+        return False
 
     async def _check_codes(self, places: Sequence[int]) -> None:
         if not places:
@@ -201,7 +223,9 @@ class _Consuming:
                 tx_hash=digest_of(self._rows[one.intent_id]),
                 code=one.code,
                 gate=one.gate,
-                awaited=self._kind.otp.awaited,
+                signature=one.signature,
+                awaited=self._kind.awaited,
+                recoverable=self._kind.recoverable,
             )
             for one in (self._asked[place] for place in places)
         ]
@@ -215,6 +239,9 @@ class _Consuming:
             self._judged[place] = verdict
             if verdict.counted and isinstance(verdict.verdict, Declined):
                 self._count_wrong(place, verdict.verdict)
+            elif intent_id in self._raised and _asks_for_code(verdict.verdict):
+                # a decision that stays: the intent may have a code sent for it now
+                self._own[place] = Declined(reason=Reason.OTP_REQUIRED)
             else:
                 self._own[place] = verdict.verdict
 
@@ -244,12 +271,13 @@ class _Consuming:
             (row["device_id"], row["currency"]): int(row["moved"])
             for row in await self._work.rows(_MOVED, list(money), midnight)
         }
+        limits = self._policy.cooling_limit_minor
         for device_id, intent_ids in money.items():
             for intent_id in intent_ids:
                 row = self._rows[intent_id]
                 key = (device_id, row["currency"])
                 moved[key] = moved.get(key, 0) + row["amount_minor"]
-                if moved[key] > COOLING_LIMIT_MINOR[Currency(row["currency"])]:
+                if moved[key] > limits[Currency(row["currency"])]:
                     moved[key] -= row["amount_minor"]
                     self._answers[intent_id] = Declined(
                         reason=Reason.LIMIT_EXCEEDED, facts={"limit": "cooling_off"}
@@ -284,6 +312,10 @@ class _Consuming:
                 *_resolutions(resolved),
                 rows=len(resolved),
             )
+        raised = [i for i in self._raised if i not in self._answers]
+        if raised:
+            await self._work.execute(_RAISE, raised)
+        self._tally()
         settling = [
             judged
             for place, judged in self._judged.items()
@@ -291,6 +323,22 @@ class _Consuming:
         ]
         if settling:
             await otp.settle(self._work, settling)
+
+    def _tally(self) -> None:
+        """What went on signatures alone is added up by phone; a right code begins the sum anew."""
+        sums: dict[DeviceId, devices.Unproven] = {}
+        for intent_id, place in self._leaders.items():
+            row, money = self._rows[intent_id], money_of(self._rows[intent_id])
+            if not isinstance(self._answers.get(intent_id), Done):
+                continue
+            of_phone = sums.setdefault(row["device_id"], devices.Unproven())
+            if place in self._judged:
+                of_phone.proven = of_phone.proven or bool(
+                    row["unproven_khr"] or row["unproven_usd"]
+                )
+            elif money is not None and money.currency in self._policy.cumulative_minor:
+                of_phone.add(money)
+        devices.tally(self._work, sums, self._policy.cumulative_minor)
 
     def _consumed(self, place: int, worn_out: set[IntentId]) -> bool:
         """Whether a right code is used up: not by an effect that was refused, since then nothing
@@ -353,6 +401,10 @@ def digest_of(row: Record) -> bytes:
     return hashlib.sha256(canonical).digest()
 
 
+def _asks_for_code(verdict: Declined | Refused | None) -> bool:
+    return isinstance(verdict, Refused) and verdict.reason is Reason.OTP_REQUIRED
+
+
 def money_of(row: Record) -> Money | None:
     if row["amount_minor"] is None:
         return None
@@ -392,10 +444,12 @@ _LOCK: Final = """
 select i.id, i.bank, i.holder_id, i.device_id, i.kind, i.plan, i.text_en, i.text_km,
        i.amount_minor, i.currency, i.payee, i.nonce, i.otp_needed, i.tries, i.state, i.answer,
        i.reason, i.reason_facts, i.expires_at, d.public_key, d.state as device_state,
-       d.cooling_until
+       d.cooling_until, d.unproven_khr, d.unproven_usd
 from intents i join devices d on d.id = i.device_id
 where i.id = any($1) order by i.id for update of i
 """
+
+_RAISE: Final = "update intents set otp_needed = true where id = any($1) and state = 'PENDING'"
 
 _LOCK_DEVICES: Final = "select from devices where id = any($1) order by id for update"
 

@@ -4,7 +4,8 @@ Promise: a phone becomes a holder's only through a credential stronger than itse
 an ATM (whose bank's host signs the request), or two clerks of the bank. The code is 8 digits, good
 for 10 minutes and once; what is stored are keyed hashes. Wrong codes are counted for the holder in
 whose name they are entered, in PostgreSQL: five in 10 minutes. The phone proves that it has the
-key it showed at the beginning, and sets its PIN.
+key it showed at the beginning, and sets its PIN. A phone that is the holder's already may be paired
+anew: that resets the PIN and is the way back from locked codes, and nothing else changes.
 
 Tables owned: pairings, pairing_tries.
 
@@ -24,12 +25,13 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from wallet.access import approvals, devices, pins
+from wallet.access import approvals, devices, numbers, otp, pins
 from wallet.access.approvals import Approval
 from wallet.access.hashing import Hashing
 from wallet.access.members import Permission
 from wallet.access.signing import PAIRING, base64url, canonical, signed_by
 from wallet.database import UniqueViolation
+from wallet.events import SecurityNotice
 from wallet.identifiers import BankId, HolderId, PairingId, Secret, new_id
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
 from wallet.vault import Vault
@@ -54,6 +56,7 @@ class Pairing(Struct, frozen=True, kw_only=True):
     holder_id: HolderId | None
     channel: str | None
     expires_at: datetime
+    attestation: bytes | None
 
 
 def pairing_bytes(pairing_id: PairingId, nonce: bytes) -> bytes:
@@ -64,7 +67,9 @@ def pairing_bytes(pairing_id: PairingId, nonce: bytes) -> bytes:
 # the phone begins, and looks
 
 
-async def begin(works: Works, vault: Vault, public_key: bytes, key: str) -> Outcome:
+async def begin(
+    works: Works, vault: Vault, public_key: bytes, key: str, attestation: bytes | None = None
+) -> Outcome:
     """Open a pairing for this key; answers the code to show and the secret to look again with.
 
     Both follow from the pairing's id and a key outside the database, so that a repeat under the
@@ -87,13 +92,15 @@ async def begin(works: Works, vault: Vault, public_key: bytes, key: str) -> Outc
                 _derived(vault, pairing_id, "nonce"),
                 work.now,
                 expires_at,
+                attestation,
             )
         except UniqueViolation:
             raise Refused(Reason.BUSY, retry_after_s=1) from None
         return Done(answer={"pairing_id": str(pairing_id), "expires_at": expires_at.isoformat()})
 
+    body = public_key + (attestation or b"")
     outcome, _ = await works.perform_once(
-        phone_actor(public_key), None, "pairing.begin", key, public_key, open_pairing
+        phone_actor(public_key), None, "pairing.begin", key, body, open_pairing
     )
     if isinstance(outcome, Declined):
         return outcome
@@ -167,9 +174,16 @@ async def _take(
         await work.execute(_WRONG_PROOF, now.id)
         left = TRIES - now.tries - 1
         return Declined(reason=Reason.SIGNATURE_INVALID, facts={"tries_left": left})
-    device = await devices.admit(work, bank, holder_id, now.public_key, now.channel or "")
+    device = await devices.admit(
+        work, bank, holder_id, now.public_key, now.channel or "", now.attestation
+    )
     await pins.put(work, bank, holder_id, encoded)
+    await otp.unlock(work, holder_id)
     await work.execute(_COMPLETE, now.id, work.now)
+    if not device.fresh:
+        work.emit(SecurityNotice(holder_id=holder_id, what="pin_reset"))
+    elif device.cooling_until is not None:
+        await numbers.tell(work, holder_id, "device_replaced", device.id)
     until = device.cooling_until
     return Done(
         answer={
@@ -332,14 +346,15 @@ ANYBODY: Final = Actor(kind=ActorKind.ANONYMOUS, id="mobile-door")
 
 _ADD: Final = """
 insert into pairings
-    (id, state, code_index, secret_hash, public_key, nonce, created_at, expires_at)
-values ($1, 'WAITING', $2, $3, $4, $5, $6, $7)
+    (id, state, code_index, secret_hash, public_key, nonce, created_at, expires_at, attestation)
+values ($1, 'WAITING', $2, $3, $4, $5, $6, $7, $8)
 """
 
 _FORGET_OLD: Final = "delete from pairings where state = 'WAITING' and expires_at < $1"
 
 _COLUMNS: Final = """
-select id, state, secret_hash, public_key, nonce, tries, bank, holder_id, channel, expires_at
+select id, state, secret_hash, public_key, nonce, tries, bank, holder_id, channel, expires_at,
+       attestation
 from pairings"""
 _BY_ID: Final = f"{_COLUMNS} where id = $1"
 _LOCK_BY_ID: Final = f"{_COLUMNS} where id = $1 for update"

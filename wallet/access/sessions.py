@@ -1,12 +1,16 @@
 """A holder's session: opened by the device's key and the PIN, carried by an opaque token.
 
-Promise: a token is 256 random bits of which only the SHA-256 is kept; it ends 5 minutes after its
-last use, 30 minutes after signing in, and at once when its phone is revoked or signs out; what was
-wrong with a sign-in is never told, not by the answer and not by the time it takes.
+Promise: a token is 256 random bits of which only the SHA-256 is kept. With it money may be moved
+until 5 minutes after its last use and 30 minutes after signing in; what is the holder's may be read
+until 30 minutes after its last use and 12 hours after signing in; and neither from the moment its
+phone is revoked or it is signed out. What was wrong with a sign-in is never told, not by the answer
+and not by the time it takes; but a phone that proves a key which no longer counts is told so.
 
 Tables owned: sessions.
 
-    open --5 min unused | 30 min old | signed out | signed in anew | phone revoked--> gone
+    acting  --5 min unused | 30 min old---------------------------------------> reading
+    acting, reading --30 min unused | 12 h old | signed out | signed in anew
+                      | ended from the list | phone revoked-------------------> gone
 
 Who calls: the mobile door (sign in, `Recognition` on every request), devices (revoking).
 """
@@ -14,7 +18,7 @@ Who calls: the mobile door (sign in, `Recognition` on every request), devices (r
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
@@ -25,7 +29,9 @@ from msgspec import Struct
 from wallet.access import pins
 from wallet.access.hashing import Hashing
 from wallet.access.signing import LOGIN, canonical, signed_by, unbase64url
+from wallet.database import Record
 from wallet.identifiers import BankId, DeviceId, HolderId, Secret
+from wallet.money import Currency
 from wallet.outcomes import Reason, Refused
 from wallet.throttle import RetryAfter, Throttle
 from wallet.vault import Vault
@@ -33,6 +39,8 @@ from wallet.work import Actor, ActorKind, Work, Works
 
 IDLE: Final = timedelta(minutes=5)
 ABSOLUTE: Final = timedelta(minutes=30)
+READING_IDLE: Final = timedelta(minutes=30)
+READING_ABSOLUTE: Final = timedelta(hours=12)
 SEEN_EVERY: Final = timedelta(seconds=30)
 """How often at most a session's last use is written down."""
 
@@ -45,6 +53,7 @@ Host = str
 class HolderSession(Struct, frozen=True, kw_only=True):
     """Who holds a token: what the mobile door needs to know about its caller."""
 
+    id: UUID = UUID(int=0)
     token_hash: bytes
     holder_id: HolderId
     device_id: DeviceId
@@ -52,8 +61,12 @@ class HolderSession(Struct, frozen=True, kw_only=True):
     language: str
     last_seen_at: datetime
     expires_at: datetime
+    may_act: bool = False
+    """Money may be moved; otherwise only read."""
     cooling: bool
-    """The phone replaced another less than 12 hours ago."""
+    """The phone or the telephone number is newer than 12 hours."""
+    unproven_minor: Mapping[Currency, int] = {}
+    """What the phone moved on signatures alone since its last right code."""
 
     @property
     def actor(self) -> Actor:
@@ -64,6 +77,17 @@ class HolderSession(Struct, frozen=True, kw_only=True):
             holder_id=self.holder_id,
             device_id=self.device_id,
         )
+
+
+class ListedSession(Struct, frozen=True, kw_only=True):
+    """A session as its holder sees it."""
+
+    id: UUID
+    device_id: DeviceId
+    created_at: datetime
+    last_seen_at: datetime
+    may_act: bool
+    current: bool
 
 
 class LoginTry(Struct, frozen=True, kw_only=True):
@@ -95,11 +119,12 @@ async def sign_in(
 ) -> SignedIn:
     """Open a session for the device's signature over a fresh nonce and the holder's PIN.
 
-    Everything is checked whatever was wrong before it, so that time tells nothing; a wrong PIN is
-    counted and committed, but only for who has the device's key: nobody else can lock a holder out.
+    Everything is checked whatever was wrong before it, and every failure is written down in one
+    transaction of the same shape, so that time tells nothing; a wrong PIN is counted, but only for
+    who has the device's key: nobody else can lock a holder out.
 
-    Refuses: SIGN_IN_FAILED (whatever was wrong), RATE_LIMITED, BUSY, OTP_UNAVAILABLE (no nonces
-    without Redis).
+    Refuses: SIGN_IN_FAILED (whatever was wrong), DEVICE_NOT_ACTIVE (only to a phone that proves its
+    key), RATE_LIMITED, BUSY, OTP_UNAVAILABLE (no nonces without Redis).
     """
     admitted = await throttle.admit(
         "sign-in", SIGN_INS_PER_MINUTE, SIGN_INS_PER_MINUTE, tag=str(tried.device_id)
@@ -118,8 +143,24 @@ async def sign_in(
     encoded = account.encoded if account else None
     right = await pins.matches(vault, hashing, holder_id, encoded, tried.pin)
     if account is None or not fresh or not signed:
+        await _fail_alike(works, tried)
         raise Refused(Reason.SIGN_IN_FAILED)
+    if account.state != "ACTIVE":
+        raise Refused(Reason.DEVICE_NOT_ACTIVE)
     return await _decide_and_open(works, account, tried, right=right)
+
+
+async def _fail_alike(works: Works, tried: LoginTry) -> None:
+    """What a wrong PIN costs, for a sign-in that failed before it: a row looked for under lock, a
+    row written, a commit."""
+
+    async def fail(work: Work) -> None:
+        nobodys = pins.Pin(encoded="", failures=0, locked_until=None)
+        await pins.locked(work, _NOBODY)
+        await pins.count(work, _NOBODY, nobodys, right=False)
+        work.note("session.failed", str(tried.device_id))
+
+    await works.perform(_AT_THE_DOOR, None, fail)
 
 
 async def _decide_and_open(
@@ -182,6 +223,44 @@ async def end_all(work: Work, holder_id: HolderId) -> None:
     await work.execute(_END_ALL, holder_id)
 
 
+async def listed(work: Work, session: HolderSession) -> list[ListedSession]:
+    """The holder's sessions that still open anything, the newest first."""
+    rows = await work.rows(_OF_HOLDER, session.holder_id)
+    return [
+        ListedSession(
+            id=row["id"],
+            device_id=row["device_id"],
+            created_at=row["created_at"],
+            last_seen_at=row["last_seen_at"],
+            may_act=decide_acting(row, work.now),
+            current=row["id"] == session.id,
+        )
+        for row in rows
+        if decide_reading(row, work.now)
+    ]
+
+
+async def end(works: Works, session: HolderSession, session_id: UUID) -> None:
+    """End one of the holder's own sessions, everywhere and at once. Refuses: NOT_FOUND."""
+
+    async def end_one(work: Work) -> None:
+        if await work.value(_END_ONE, session_id, session.holder_id) is None:
+            raise Refused(Reason.NOT_FOUND)
+        work.note("session.end", str(session.device_id), holder_id=session.holder_id)
+
+    await works.perform(session.actor, session.bank, end_one)
+
+
+def decide_acting(row: Record, now: datetime) -> bool:
+    acting: bool = row["expires_at"] > now and row["last_seen_at"] > now - IDLE
+    return acting
+
+
+def decide_reading(row: Record, now: datetime) -> bool:
+    idle: bool = row["last_seen_at"] <= now - READING_IDLE
+    return not idle and row["created_at"] > now - READING_ABSOLUTE
+
+
 async def recognise(works: Works, token_hashes: Sequence[bytes]) -> dict[bytes, HolderSession]:
     """The live sessions behind these token hashes, by hash, in one statement and no transaction;
     one not used for `SEEN_EVERY` is marked as used. Refuses: UNAVAILABLE."""
@@ -190,11 +269,12 @@ async def recognise(works: Works, token_hashes: Sequence[bytes]) -> dict[bytes, 
     for row in await works.look(_NAMED, list(token_hashes)):
         now = works.clock.at(row["database_now"])
         seen_at, cooling_until = row["last_seen_at"], row["cooling_until"]
-        if row["expires_at"] <= now or seen_at <= now - IDLE:
+        if not decide_reading(row, now):
             continue
         if seen_at <= now - SEEN_EVERY:
             stale.append(row["token_hash"])
         found[row["token_hash"]] = HolderSession(
+            id=row["id"],
             token_hash=row["token_hash"],
             holder_id=row["holder_id"],
             device_id=row["device_id"],
@@ -202,12 +282,17 @@ async def recognise(works: Works, token_hashes: Sequence[bytes]) -> dict[bytes, 
             language=row["language"],
             last_seen_at=seen_at,
             expires_at=row["expires_at"],
+            may_act=decide_acting(row, now),
             cooling=cooling_until is not None and cooling_until > now,
+            unproven_minor={
+                Currency.KHR: row["unproven_khr"],
+                Currency.USD: row["unproven_usd"],
+            },
         )
     if stale:
 
         async def touch(work: Work) -> None:
-            await work.execute(_TOUCH, sorted(stale), work.now)
+            await work.execute(_TOUCH, sorted(stale), work.now, IDLE)
 
         await works.perform(_AT_THE_DOOR, None, touch)
     return found
@@ -224,10 +309,11 @@ class Recognition:
         self._waiting: dict[bytes, list[asyncio.Future[HolderSession | None]]] = {}
         self._running: asyncio.Task[None] | None = None
 
-    async def of(self, token: str) -> HolderSession:
-        """Who holds this token; using a session keeps it from idling out.
+    async def of(self, token: str, *, reading: bool = False) -> HolderSession:
+        """Who holds this token; using a session keeps it from idling out. `reading`: nothing is
+        going to be done with it but look.
 
-        Refuses: UNAUTHENTICATED, UNAVAILABLE.
+        Refuses: UNAUTHENTICATED, SIGN_IN_AGAIN (it may only read by now), UNAVAILABLE.
         """
         answer: asyncio.Future[HolderSession | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(token_hash(token), []).append(answer)
@@ -236,7 +322,15 @@ class Recognition:
         session = await answer
         if session is None:
             raise Refused(Reason.UNAUTHENTICATED)
+        if not (reading or session.may_act):
+            raise Refused(Reason.SIGN_IN_AGAIN)
         return session
+
+    async def stands(self, session: HolderSession) -> bool:
+        """Whether a session still opens anything, without its being used by the question: for
+        whoever keeps a line open. Refuses: UNAVAILABLE."""
+        rows = await self._works.look(_NAMED, [session.token_hash])
+        return any(decide_reading(row, self._works.clock.at(row["database_now"])) for row in rows)
 
     async def _serve(self) -> None:
         while self._waiting:
@@ -265,6 +359,7 @@ class _Account(Struct, frozen=True, kw_only=True):
     bank: BankId
     public_key: bytes
     encoded: str
+    state: str
 
 
 _AT_THE_DOOR: Final = Actor(kind=ActorKind.ANONYMOUS, id="mobile-door")
@@ -276,9 +371,8 @@ _NOBODYS_KEY: Final = bytes.fromhex(
 )
 
 _ACCOUNT: Final = """
-select d.id as device_id, d.holder_id, d.bank, d.public_key, p.encoded
-from devices d join pins p on p.holder_id = d.holder_id
-where d.id = $1 and d.state = 'ACTIVE'
+select d.id as device_id, d.holder_id, d.bank, d.public_key, d.state, p.encoded
+from devices d join pins p on p.holder_id = d.holder_id where d.id = $1
 """
 
 # The device is locked while its session opens: one being revoked leaves no session behind.
@@ -289,7 +383,7 @@ insert into sessions
     (token_hash, bank, holder_id, device_id, created_at, last_seen_at, expires_at)
 select $1, $2, $3, id, $5, $5, $6 from device
 on conflict (device_id) do update
-set token_hash = excluded.token_hash, created_at = excluded.created_at,
+set token_hash = excluded.token_hash, id = gen_random_uuid(), created_at = excluded.created_at,
     last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at
 returning device_id
 """
@@ -300,6 +394,18 @@ _END_ALL: Final = "delete from sessions where holder_id = $1"
 
 _NAMED: Final = "select * from sessions_named($1)"
 
+_OF_HOLDER: Final = """
+select id, device_id, created_at, last_seen_at, expires_at from sessions
+where holder_id = $1 order by created_at desc
+"""
+
+_END_ONE: Final = "delete from sessions where id = $1 and holder_id = $2 returning id"
+
+# Reading on after a pause gives back no right to act: that stays over.
 _TOUCH: Final = """
-update sessions set last_seen_at = $2 where token_hash = any($1) and last_seen_at < $2
+update sessions
+set last_seen_at = $2,
+    expires_at = case when last_seen_at <= $2 - $3::interval
+                      then least(expires_at, last_seen_at + $3::interval) else expires_at end
+where token_hash = any($1) and last_seen_at < $2
 """

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.cards import claims, rows, wording
 from wallet.cards.create import actor_of
 from wallet.cards.fees import Due, Fees, Prices, open_fees, prices
@@ -47,7 +47,6 @@ def kind(issuing: Issuing) -> IntentKind:
         fields=ClaimCard,
         prepare=partial(_prepare, issuing),
         authorise=partial(_authorise, issuing),
-        otp=OtpPolicy.ALWAYS,
     )
 
 

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.cards import rows, wording
 from wallet.cards.create import actor_of
 from wallet.cards.rows import Change
@@ -128,11 +128,11 @@ async def expire_due(work: Work, limit: int) -> int:
 
 def unfreeze_kind() -> IntentKind:
     step = _OneStep("card.unfreeze", wording.unfreeze, _unfrozen)
-    return step.kind(WhichCard, OtpPolicy.ALWAYS)
+    return step.kind(WhichCard)
 
 
 def close_kind() -> IntentKind:
-    return _OneStep("card.close", wording.close, _closed).kind(CloseCard, OtpPolicy.NEVER)
+    return _OneStep("card.close", wording.close, _closed).kind(CloseCard)
 
 
 def _unfrozen(card: Card, plan: _CardPlan, moment: datetime) -> Card:
@@ -160,13 +160,12 @@ class _OneStep:
         self._word = word
         self._decided = decided
 
-    def kind(self, fields: type[Struct], otp: OtpPolicy) -> IntentKind:
+    def kind(self, fields: type[Struct]) -> IntentKind:
         return IntentKind(
             name=self._name,
             fields=fields,
             prepare=self._prepare,
             authorise=self._authorise,
-            otp=otp,
         )
 
     async def _prepare(self, work: Work, asked: Sequence[Asked]) -> Sequence[Prepared | Refused]:
@@ -227,7 +226,6 @@ def unfreeze_smart_id_kind() -> IntentKind:
         fields=UnfreezeSmartId,
         prepare=_prepare_smart_id,
         authorise=_authorise_smart_id,
-        otp=OtpPolicy.ALWAYS,
     )
 
 

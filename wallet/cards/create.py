@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.cards import rows, wording
 from wallet.cards.fees import Due, Prices, open_fees, prices
 from wallet.cards.numbers import expiry_for
@@ -62,7 +62,6 @@ def kind(issuing: Issuing) -> IntentKind:
         fields=CreateCard,
         prepare=partial(_prepare, issuing),
         authorise=partial(_authorise, issuing),
-        otp=OtpPolicy.ALWAYS,
     )
 
 

@@ -20,7 +20,7 @@ from joserfc import jwe
 from joserfc.jwk import ECKey
 from msgspec import Struct
 
-from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.cards import numbers, rows, wording
 from wallet.cards.control import WhichCard
 from wallet.cards.create import actor_of
@@ -48,7 +48,6 @@ def kind(issuing: Issuing) -> IntentKind:
         fields=WhichCard,
         prepare=partial(_prepare, issuing),
         authorise=partial(_authorise, issuing),
-        otp=OtpPolicy.ALWAYS,
     )
 
 

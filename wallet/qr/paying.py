@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.events import QrPaid
 from wallet.fees import Network, facts_of, fee_accounts, fees_of, words_of
 from wallet.identifiers import TransferId
@@ -45,8 +45,6 @@ from wallet.work import Work
 
 RAIL: Final = "KHQR"
 """Which of the merchant settlement accounts: the one paid out over the KHQR rail."""
-
-CODE_ABOVE: Final = (Money.khr(400_000), Money.usd(100_00))
 
 
 async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused]:
@@ -140,7 +138,6 @@ PAY: Final = IntentKind(
     fields=PayFields,
     prepare=prepare,
     authorise=authorise,
-    otp=OtpPolicy.above(*CODE_ABOVE),
 )
 
 
@@ -193,6 +190,7 @@ def _prepared(
         payee=account_shown(code),
         facts={**_facts(scanned, payee, warned, acquaintance), **facts_of(fee)},
         plan=msgspec.to_builtins(plan),
+        new_payee=not acquaintance.known,
         ask_code=warned in (Warned.LOOK_ALIKE, Warned.MIXED_ALPHABETS),
     )
 

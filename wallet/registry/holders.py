@@ -40,6 +40,7 @@ __all__ = [
     "by_staff_no",
     "by_staff_nos",
     "erase",
+    "is_number",
     "normalise_name",
     "phone",
     "same_name",
@@ -179,6 +180,11 @@ async def phone(work: Work, vault: Vault, holder_id: HolderId) -> Secret[str] | 
 
 
 _PHONE: Final = "select phone_sealed from holders where id = $1"
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a telephone number as it is kept: E.164, ASCII digits after a plus."""
+    return _E164.fullmatch(text) is not None
 
 
 async def set_phones(work: Work, vault: Vault, numbers: Mapping[HolderId, str]) -> None:

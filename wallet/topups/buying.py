@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.identifiers import AccountId, HolderId, TransferId
 from wallet.ledger.book import Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account, wallets_of
@@ -35,7 +35,6 @@ from wallet.topups.states import HOLD_FOR, State
 from wallet.work import Work
 
 REPEAT_WITHIN: Final = timedelta(minutes=1)
-CODE_ABOVE: Final = OtpPolicy.above(Money.usd(2_000), Money.khr(80_000))
 
 
 class Buy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,9 +162,7 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
     return answers
 
 
-BUY: Final = IntentKind(
-    name="topup.buy", fields=Buy, prepare=prepare, authorise=authorise, otp=CODE_ABOVE
-)
+BUY: Final = IntentKind(name="topup.buy", fields=Buy, prepare=prepare, authorise=authorise)
 
 
 def draft_of(fields: Buy) -> Draft:

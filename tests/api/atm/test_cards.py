@@ -36,7 +36,7 @@ class _KnowsOne:
         self._clock = clock
         self.person = person
 
-    async def of(self, token: str) -> HolderSession:
+    async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         return HolderSession(
             token_hash=bytes(32),
             holder_id=self.person.holder.id,

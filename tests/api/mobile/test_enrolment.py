@@ -220,7 +220,7 @@ async def test_a_sent_code_comes_by_sms_and_lets_through_what_it_names(
         # the code app's code of this half minute is used up, so the phone asks for one by SMS
         shown = await phone.prepare("totp.enrol")
         assert shown["needs"] == {
-            "signature": True, "otp": "required", "otp_methods": ["totp", "sms"]
+            "signature": True, "otp": "required", "otp_methods": ["totp", "sms", "recovery"]
         }  # fmt: skip
         answer = await phone.authorise(shown)
         assert answer["authenticator"] == "ENROLLED"

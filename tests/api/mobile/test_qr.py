@@ -28,7 +28,7 @@ class _KnowsEverybody:
     def __init__(self, clock: TurnedClock) -> None:
         self._clock = clock
 
-    async def of(self, token: str) -> HolderSession:
+    async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         return HolderSession(
             token_hash=bytes(32),
             holder_id=HolderId(new_id()),

@@ -32,7 +32,7 @@ class _KnowsOne:
         self._clock = clock
         self.holder = holder
 
-    async def of(self, token: str) -> HolderSession:
+    async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         return HolderSession(
             token_hash=bytes(32),
             holder_id=HolderId(self.holder.id),

@@ -183,7 +183,7 @@ async def test_a_replaced_phone_is_out_at_once_and_cannot_come_back(
     assert not await door.is_known(signed_in)
     with pytest.raises(Refused) as refused:
         await door.sign_in()
-    assert refused.value.reason is Reason.SIGN_IN_FAILED
+    assert refused.value.reason is Reason.DEVICE_NOT_ACTIVE, "told to whom proves the key"
     other_door = Door(replacing, hashing, door.throttle)
     assert (await other_door.who(await other_door.sign_in())).cooling
     clock.advance(timedelta(hours=12, seconds=1))

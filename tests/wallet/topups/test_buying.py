@@ -9,11 +9,12 @@ import pytest
 from tests import world
 from tests.phones import Pocket
 from tests.wallet.topups.shop import Shop, number, wish
+from wallet.access import policy
 from wallet.access.intents import Prepared
 from wallet.identifiers import TopupId
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
-from wallet.topups.buying import BUY, CODE_ABOVE, draft_of
+from wallet.topups.buying import BUY, draft_of
 from wallet.vault import Vault
 
 
@@ -188,6 +189,6 @@ async def test_a_number_topped_up_before_is_marked_so(shop: Shop) -> None:
 
 
 def test_a_code_is_asked_for_above_twenty_dollars() -> None:
-    assert not CODE_ABOVE.asks(Money.usd(2_000))
-    assert CODE_ABOVE.asks(Money.usd(2_001))
-    assert CODE_ABOVE.asks(Money.khr(80_001))
+    assert not policy.shipped().of("topup.buy").asks(Money.usd(2_000))
+    assert policy.shipped().of("topup.buy").asks(Money.usd(2_001))
+    assert policy.shipped().of("topup.buy").asks(Money.khr(80_001))

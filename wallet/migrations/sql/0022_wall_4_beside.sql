@@ -39,5 +39,8 @@ begin
     end loop;
 end $$;
 
--- Who may give out what a bank holds on a person.
-insert into role_permissions (role, permission) values ('checker', 'person.export');
+-- Who may do at a branch what other rooms have since learnt.
+insert into role_permissions (role, permission) values
+    ('checker', 'person.export'),
+    ('maker', 'number.ask'), ('checker', 'number.approve'),
+    ('maker', 'device.revoke'), ('checker', 'device.revoke');

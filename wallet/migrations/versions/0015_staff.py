@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0015_staff"
-down_revision = "0013_payments_quicker"
+down_revision = "0014_access_deepened"
 
 
 def upgrade() -> None:
