@@ -12,6 +12,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from api.resources import Policy, Resources
+from api.throttling import read_rates
 from runtime.redis_safety import refuse_unsafe_redis
 from runtime.settings import Settings
 from wallet.clock import SystemClock
@@ -57,9 +58,20 @@ async def open_resources(
             clock=clock,
             vault=Vault(SoftwareKeyStore.open_or_create(settings.key_file)),
             throttle=Throttle(redis),
-            policy=Policy(claim_ttl_s=settings.claim_ttl_s, host=settings.public_host),
+            policy=_policy(settings),
         )
     finally:
         await teller.close()
         await database.close()
         await redis.aclose()
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        claim_ttl_s=settings.claim_ttl_s,
+        host=settings.public_host,
+        rates=read_rates(settings.rates),
+        proxies=settings.trusted_proxies,
+        certificates_required=settings.client_certificates == "required",
+        slow_after_s=settings.slow_after_s,
+    )

@@ -199,7 +199,7 @@ class AtmHost:
             verifier.verify(
                 seen,
                 max_age=None,
-                expect_tag="smartid-atm-answer",
+                expect_tag="smartid-answer",
                 require_components=('"@status"', '"content-digest"', '"signature";req'),
                 body=response.content,
             )

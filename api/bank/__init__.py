@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from api.bank import books, funnel, pairings, terms
-from api.security import staff_door
+from api.security import house_machines, staff_door
+from wallet.access.machines import MachineKind
 from wallet.access.staff import StaffKind
 
 HANDLERS: Final[list[Any]] = [
@@ -14,4 +15,6 @@ HANDLERS: Final[list[Any]] = [
 ]
 """Beside signing in and out, which every staff door has."""
 
-router = staff_door(StaffKind.BANK_CLERK, "/v1/bank", HANDLERS)
+router = staff_door(
+    StaffKind.BANK_CLERK, "/v1/bank", HANDLERS, machines=house_machines(MachineKind.BANK)
+)
