@@ -20,7 +20,10 @@ ANSWER_TAG: Final = "smartid-answer"
 class _Asked(NamedTuple):
     """Of a request, what its answer's signature covers."""
 
+    method: str
     headers: dict[str, str]
+    url: str = "https://wallet.invalid/"
+    """Not covered; the library only wants one."""
 
 
 class _Answer(NamedTuple):
@@ -75,9 +78,10 @@ def _signed(
     scope: Scope, status: int, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> list[tuple[bytes, bytes]]:
     resources = scope["litestar_app"].state.resources
-    asked = _Asked(
-        {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
-    )
+    theirs = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+    asked = _Asked(str(scope.get("method", "")).upper(), theirs)
     fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     answer = _Answer(status, fields, asked)
     sign_answer(answer, body, machines.answer_key(resources.vault), resources.clock.now())
