@@ -152,9 +152,8 @@ def _public(text: str | None) -> bytes | None:
     if text is None:
         return None
     try:
-        return base64.b64decode(
-            text.translate({45: 43, 95: 47}) + "=" * (-len(text) % 4), None, True
-        )
+        padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
+        return base64.b64decode(padded, validate=True)
     except ValueError:
         raise SettingsError("--public-key takes 32 bytes in base64") from None
 
@@ -177,9 +176,7 @@ def _tell(issued: Issued) -> None:
     if issued.secret is not None:
         shown = base64.b64encode(issued.secret.reveal()).decode("ascii")
         print(f"secret {shown}")
-        print(
-            "       base64 of 32 bytes; shown this once, so store it where the host keeps secrets"
-        )
+        print("       base64 of 32 bytes; shown this once: store it where the host keeps secrets")
 
 
 _WHY = {

@@ -3,7 +3,8 @@
 Promise: whatever reaches a log passes the redaction here, messages, fields and traces alike. It is
 the second net: the first is that nothing secret is logged at all. Card numbers (13 to 19 digits
 that pass Luhn, or begin with our 9116, spaced, dashed or not) keep their last four; telephone
-numbers and what is named pin, code, token and the like are not shown. Called by runtime.cli and runtime.asgi, once per process.
+numbers and what is named pin, code, token and the like are not shown. Called by runtime.cli and
+runtime.asgi, once per process.
 """
 
 import logging
@@ -44,7 +45,9 @@ _PHONE: Final = re.compile(
 """Cambodian numbers in the international form, which is how they are kept."""
 
 _OURS: Final = "9116"
-_SEPARATED: Final = r"[ \t\u00a0\u2007\u2009\u202f._/\u2010-\u2015\u2212-]{0,3}"
+_ESCAPED: Final = r"\\+(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[nrt])"
+_SEPARATED: Final = rf"(?:{_ESCAPED}|[ \t\u00a0\u2007\u2009\u202f._/\u2010-\u2015\u2212-])" "{0,3}"
+_MARK: Final = re.compile(rf"{_ESCAPED}|\d")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CARD_LIKE: Final = re.compile(
     # digits of any script that reads as a number, however they are set apart
@@ -120,7 +123,7 @@ def _field(name: str, value: Any) -> Any:
 def _card_masked(found: re.Match[str]) -> str:
     """Every card number in a run of digits; what stands around it stays."""
     run = found[0]
-    places = [at for at, mark in enumerate(run) if mark.isdigit()]
+    places = [mark.start() for mark in _MARK.finditer(run) if len(mark[0]) == 1]
     digits = "".join(str(unicodedata.digit(run[at])) for at in places)
     told, at = "", 0
     first = 0

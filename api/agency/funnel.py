@@ -54,7 +54,7 @@ Wanted = Annotated[
 @get(
     "/funnel",
     opt=FOR_MACHINES,
-    security=[{"staff": []}, {"machine": []}],
+    security=[{"machine": []}],
     summary="How far your agency's applications are",
 )
 async def funnel(caller: HouseCaller, resources: Resources) -> AgencyFunnel:
@@ -83,7 +83,7 @@ async def funnel(caller: HouseCaller, resources: Resources) -> AgencyFunnel:
 @get(
     "/applications",
     opt=FOR_MACHINES,
-    security=[{"staff": []}, {"machine": []}],
+    security=[{"machine": []}],
     summary="Your agency's applications, one by one",
 )
 async def listed(

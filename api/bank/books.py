@@ -65,7 +65,7 @@ class TrialBalance(Struct, frozen=True, kw_only=True):
 @get(
     "/days",
     opt=FOR_MACHINES,
-    security=[{"staff": []}, {"machine": []}],
+    security=[{"machine": []}],
     summary="Your bank's business days, newest first",
 )
 async def business_days(
@@ -84,7 +84,7 @@ async def business_days(
 @get(
     "/days/{day:date}/trial-balance",
     opt=FOR_MACHINES,
-    security=[{"staff": []}, {"machine": []}],
+    security=[{"machine": []}],
     summary="What a closed day left, by kind of account",
 )
 async def trial_balance(day: date, caller: HouseCaller, resources: Resources) -> TrialBalance:

@@ -62,7 +62,7 @@ class FrozenSmartId(Struct, frozen=True, kw_only=True):
 @get(
     "/funnel",
     opt=FOR_MACHINES,
-    security=[{"staff": []}, {"machine": []}],
+    security=[{"machine": []}],
     summary="How far the cards are that your bank prints",
 )
 async def funnel(caller: HouseCaller, resources: Resources) -> BankFunnel:
