@@ -74,6 +74,7 @@ _ALGORITHMS: Final[dict[Algorithm, type[HTTPSignatureAlgorithm]]] = {
 _SIGNED_FIELDS: Final = ("content-digest", "idempotency-key", "x-terminal-id")
 _NONCE: Final = re.compile(r"[\x21-\x7e]{16,128}")
 _TERMINAL: Final = re.compile(r"[A-Za-z0-9._-]{1,16}")
+_ONE_SIGNATURE: Final = re.compile(r"[a-z*][a-z0-9_.*-]{0,63}=:([A-Za-z0-9+/=]{1,512}):")
 _CERTIFICATE: Final = re.compile(r":([A-Za-z0-9+/=]{1,16384}):")
 
 
@@ -257,6 +258,8 @@ def verified(message: Received, body: bytes, key: MachineKey) -> dict[str, int |
         signature_algorithm=_ALGORITHMS[key.algorithm],
         key_resolver=MappingKeyResolver(public_keys={key.keyid: material}, private_keys={}),
     )
+    if not _is_canonical(message.headers.get("signature", "")):
+        raise Refused(Reason.SIGNATURE_INVALID)
     try:
         # Without a tag to pick by, the library itself refuses more than one signature.
         [result] = verifier.verify(message, max_age=None, body=body)
@@ -271,6 +274,18 @@ def verified(message: Received, body: bytes, key: MachineKey) -> dict[str, int |
     ):
         raise Refused(Reason.SIGNATURE_INVALID)
     return result.parameters
+
+
+def _is_canonical(field: str) -> bool:
+    """Exactly one signature, spelt in the one way its bytes have: base64 has several, and what may
+    be respelt is another message to whoever compares them."""
+    found = _ONE_SIGNATURE.fullmatch(field)
+    if found is None:
+        return False
+    try:
+        return base64.b64encode(base64.b64decode(found[1], validate=True)).decode() == found[1]
+    except binascii.Error:
+        return False
 
 
 def decide_fresh(parameters: Mapping[str, int | str], now: datetime) -> None:

@@ -26,9 +26,7 @@ AT_LEAST = {
 
 BELOW = {"pyotp": (3,), "litestar": (3,)}
 
-_PINNED = re.compile(
-    r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([0-9][0-9.]*)", re.IGNORECASE | re.MULTILINE
-)
+_PINNED = re.compile(r"(?im)^([a-z0-9._-]+)(?:\[[^\]]*\])?==([0-9][0-9.]*)")
 
 
 def pinned(lock: str) -> dict[str, tuple[int, ...]]:
@@ -76,7 +74,8 @@ def test_every_struct_that_comes_from_a_caller_forbids_unknown_fields() -> None:
         assert door.router.routes
 
     def below(kind: type) -> list[type]:
-        return [one for child in kind.__subclasses__() for one in [child, *below(child)]]
+        children: list[type] = kind.__subclasses__()
+        return children + [one for child in children for one in below(child)]
 
     loose = [kind.__name__ for kind in below(Body) if not _strict(kind)]
     assert len(below(Body)) > 20
