@@ -1,8 +1,9 @@
 """What is let in before anything is parsed: sizes, depth, time, and text as one spelling.
 
-Promise: a query is at most 4 KiB and 64 parameters; a body comes whole within its time or the
-caller hears 408; JSON is at most 32 deep; text is Unicode NFC, without what cannot be seen. Nothing
-here is decided by what a request means. Who calls: the application frame, the express lane, wire.
+Promise: a query is at most 4 KiB and 64 parameters; a body comes whole within its time (longer
+for what is long) or the caller hears 408; JSON is at most 32 deep; text is Unicode NFC, without
+what cannot be seen. Nothing here is decided by what a request means. Who calls: the application
+frame, the express lane, wire.
 
     in text                                     what happens
     control characters but tab and line breaks  refused
@@ -28,6 +29,8 @@ from wallet.outcomes import Reason, Refused
 
 LONGEST_QUERY: Final = 4096
 MOST_PARAMETERS: Final = 64
+SLOWEST_BYTES_PER_S: Final = 64 * 1024
+"""What has come buys the rest that much time: a long salary file is not a slow one."""
 DEEPEST: Final = 32
 AS_SCANNED: Final = "code"
 """The field of a wish that holds a scanned QR code."""
@@ -67,7 +70,7 @@ def hurried(receive: Receive, within_s: float) -> Receive:
     whole = False
 
     async def in_time() -> Any:
-        nonlocal whole
+        nonlocal whole, ends
         if whole:
             return await receive()
         try:
@@ -76,6 +79,7 @@ def hurried(receive: Receive, within_s: float) -> Receive:
         except TimeoutError:
             raise Refused(Reason.TOO_SLOW) from None
         whole = not message.get("more_body", False)
+        ends += len(message.get("body", b"")) / SLOWEST_BYTES_PER_S
         return message
 
     return in_time

@@ -31,7 +31,7 @@ RATES: Final[Mapping[str, Rate]] = {
     "machine.terminal": Rate(60, 300),
     "machine.house": Rate(1_000, 30_000),
     "open.address": Rate(600, 3_000),
-    "failed.address": Rate(120, 240),
+    "failed.address": Rate(3_000, 6_000),
 }
 """How often who may ask, by class of route and caller: see `api.throttling`. Behind one address of
 a mobile operator there are thousands of phones."""

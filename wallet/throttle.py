@@ -100,7 +100,7 @@ class Throttle:
         self._prefix = prefix
         self._answer_timeout_s = answer_timeout_s
         self._breaker = Breaker(elapsed_s)
-        self._buckets = Buckets(redis, answer_within_s=rate_timeout_s, elapsed_s=elapsed_s)
+        self._buckets = Buckets(redis, prefix, answer_within_s=rate_timeout_s, elapsed_s=elapsed_s)
         self._issue = redis.register_script(_ISSUE)
         self._verify = redis.register_script(_VERIFY)
 
@@ -112,11 +112,10 @@ class Throttle:
         Concurrent callers share one round trip. With Redis gone or slow the same arithmetic runs in
         this process alone: still a limit, no longer shared. Refuses: nothing, it answers.
         """
-        wait_us = await self._buckets.take(
-            f"{self._prefix}:rate:{{rate}}:{tag}:{bucket}",
-            round(60_000_000 / rate_per_minute),
-            burst,
-        )
+        name = f"{tag}:{bucket}" if tag else bucket
+        if not name.isascii() or not name.isprintable() or " " in name:
+            name = _fingerprint(name)
+        wait_us = await self._buckets.take(name, round(60_000_000 / rate_per_minute), burst)
         if wait_us <= 0:
             return Admitted()
         return RetryAfter(seconds=max(1, math.ceil(wait_us / 1_000_000)))
