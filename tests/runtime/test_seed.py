@@ -31,7 +31,7 @@ SEEDED_TABLES = (
     "applications",
     "accounts",
     "staff",
-    "atm_keys",
+    "machine_keys",
     "atm_terminals",
     "vault_keys",
 )
