@@ -6,6 +6,7 @@ import pytest
 from msgspec import Struct
 from redis.asyncio import Redis
 
+from api.resources import RATES, Rate
 from tests import world
 from wallet.access import staff, totp
 from wallet.access.hashing import Hashing
@@ -17,6 +18,15 @@ from wallet.work import Works
 
 PASSPHRASE = "the mekong turns around in november"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+
+UNHURRIED = {name: Rate(1_000_000, 60_000_000) for name in RATES}
+"""Rates for tests in which people act faster than people do."""
+
+
+def lone_throttle() -> Throttle:
+    """Where there is no Redis: limits by this process alone, no codes."""
+    return Throttle(connect("redis://127.0.0.1:1/0"))
 
 
 class Person(Struct, frozen=True, kw_only=True):

@@ -10,9 +10,10 @@ import httpx
 from litestar import Litestar
 
 from api.app import create_app
-from api.resources import Resources
+from api.resources import Policy, Resources
 from runtime.prove import all_checks
 from tests.crash.street import Known, Payer, Street
+from tests.desk import UNHURRIED, lone_throttle
 from wallet.clock import Clock, SystemClock
 from wallet.database import CONNECTION_LOST, Database
 from wallet.ledger.proof import prove
@@ -53,7 +54,8 @@ def app_on(database: Database, works: Works, teller: Teller) -> Litestar:
             teller=teller,
             clock=works.clock,
             vault=Vault(SoftwareKeyStore(bytes(32))),
-            throttle=nothing,
+            throttle=lone_throttle(),
+            policy=Policy(rates=UNHURRIED),
         )
     )
 

@@ -29,7 +29,7 @@ from simulators.telco_books import Books
 from tests import world
 from tests.crash.proxy import Proxy
 from tests.crash.street import Known
-from tests.desk import Desk, desk, hashing, throttle
+from tests.desk import UNHURRIED, Desk, desk, hashing, throttle
 from tests.simulation.day import Day
 from tests.simulation.line import LUCK, Line
 from tests.simulation.model import Model
@@ -92,7 +92,7 @@ async def live(
                 clock=clock,
                 vault=vault,
                 throttle=throttle,
-                policy=Policy(host=HOST),
+                policy=Policy(host=HOST, rates=UNHURRIED),
                 hashing=hashing,
             ),
             proxy,
