@@ -19,8 +19,10 @@ from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
 from msgspec import inspect
 
 from api import description
-from api.express import Express, Stop
+from api.edge import Edge
+from api.express import Express, Stop, refuse
 from api.health import health
+from api.intake import hurried, refuse_odd_address
 from api.problems import (
     PROBLEM_TYPE,
     DeclinedProblem,
@@ -29,7 +31,7 @@ from api.problems import (
     problem_of,
     problem_of_error,
 )
-from api.resources import Resources
+from api.resources import SLOW_AFTER_S, Resources
 from api.security import idempotency_key, securing
 from api.wire import LARGEST_BODY, StrictRequest
 from notifications.live import Listeners
@@ -87,6 +89,8 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
         debug=False,
     )
     app.state.resources = resources
+    app.edge = Edge(resources.policy.proxies)
+    app.slow_after_s = resources.policy.slow_after_s
     app.state.recognition = Recognition(resources.works)
     app.state.listeners = listeners
     refuse_loose_bodies(app)
@@ -100,11 +104,21 @@ class Application(Litestar):
     once here is cheaper than its own hook for each message, and covers its own errors too."""
 
     express: Express | None = None
+    edge = Edge(())
+    slow_after_s = SLOW_AFTER_S
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        elif self.express is not None and (ride := self.express.serving(scope)) is not None:
+            return
+        self.edge.settle(scope)
+        receive = hurried(receive, self.slow_after_s)
+        try:
+            refuse_odd_address(scope)
+        except Refused as refused:
+            await refuse(refused, send)
+            return
+        if self.express is not None and (ride := self.express.serving(scope)) is not None:
             await ride(scope, receive, send)
         else:
             await super().__call__(scope, receive, securing(send))

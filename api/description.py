@@ -93,6 +93,14 @@ _SCHEMES: Final[dict[str, SecurityScheme | Reference]] = {
         description="RFC 9421, tag `smartid-atm`, over @method @authority @path @query "
         "content-digest idempotency-key x-terminal-id, with created, expires (60 s), nonce, keyid.",
     ),
+    "machine": SecurityScheme(
+        type="apiKey",
+        name="Signature",
+        security_scheme_in="header",
+        description="A bank's or an agency's own system: RFC 9421, tag `smartid-bank` or "
+        "`smartid-agency`, over @method @authority @path @query content-digest idempotency-key, "
+        "with created, expires (60 s), nonce, keyid. The answer is signed, tag `smartid-answer`.",
+    ),
 }
 
 _COMMON_REFUSALS: Final = {

@@ -22,8 +22,9 @@ from msgspec import Struct
 
 from api.problems import PROBLEM_TYPE, Problem, headers_of, problem_of, problem_of_error
 from api.security import HolderCaller
-from api.security.callers import named_by_token
+from api.security.callers import admitted
 from api.security.headers import ALWAYS
+from api.throttling import RouteClass
 from api.wire import LARGEST_BODY, decoded
 from wallet.outcomes import Reason, Refused
 
@@ -132,7 +133,7 @@ class _Ride:
             stop.count(status, time.perf_counter() - began)
 
     async def _answer(self, scope: HTTPScope, receive: Receive) -> bytes:
-        caller = await named_by_token(self._app, scope["headers"])
+        caller = await admitted(self._app, scope, RouteClass.WRITE)
         body = decoded(self._stop.decoder, await _body(receive))
         return await self._stop.act(self._app, caller, self._where, body)
 
@@ -156,6 +157,16 @@ async def _body(receive: Receive) -> bytes:
         if not message.get("more_body", False):
             return b"".join([*pieces, piece]) if pieces else piece
         pieces.append(piece)
+
+
+async def refuse(refused: Refused, send: Send) -> None:
+    """Answer a request that is turned away before anybody looks at what it wants."""
+    problem = problem_of_error(refused)
+    assert problem is not None  # noqa: S101 - a refusal always has one
+    status, body, headers = _rendered(problem)
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    await send(start)  # type: ignore[arg-type] # a message is a plain dict
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _rendered(problem: Problem) -> tuple[int, bytes, Headers]:

@@ -4,8 +4,9 @@ Promise: a plain bag; it opens nothing and decides nothing. Who calls: runtime (
 handlers (through the `resources` dependency).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from wallet.access.hashing import Hashing
 from wallet.access.numbers import Directory
@@ -17,6 +18,29 @@ from wallet.teller import Teller
 from wallet.throttle import Throttle
 from wallet.vault import Vault
 from wallet.work import Works
+
+
+class Rate(NamedTuple):
+    """So many at once, and so many a minute on the whole."""
+
+    burst: int
+    per_minute: float
+
+
+RATES: Final[Mapping[str, Rate]] = {
+    "read.person": Rate(120, 600),
+    "write.person": Rate(60, 120),
+    "staff.person": Rate(120, 600),
+    "machine.terminal": Rate(60, 300),
+    "machine.house": Rate(1_000, 30_000),
+    "open.address": Rate(600, 3_000),
+    "failed.address": Rate(3_000, 6_000),
+}
+"""How often who may ask, by class of route and caller: see `api.throttling`. Behind one address of
+a mobile operator there are thousands of phones."""
+
+
+SLOW_AFTER_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,13 @@ class Policy:
     stream_heartbeat_s: float = 15.0
     stream_life_s: float = 240.0
     """Shorter than a session may idle, so that each return looks at it afresh."""
+    rates: Mapping[str, Rate] = field(default_factory=lambda: RATES)
+    proxies: tuple[str, ...] = ()
+    """Networks whose proxies may tell a caller's address and certificate: nobody, unless listed."""
+    certificates_required: bool = False
+    """Whether machines must come with a client certificate even where none is listed."""
+    slow_after_s: float = SLOW_AFTER_S
+    """A request that has not come whole by then is given up."""
 
 
 _REGISTER: Final = Directory(

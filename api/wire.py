@@ -14,6 +14,7 @@ from litestar import Request
 from litestar.params import Parameter
 from msgspec import Meta, Struct
 
+from api.intake import needs_spelling, refuse_deep, spelt
 from api.problems import FieldsRefused
 from wallet.money import LARGEST_MINOR, Currency, Money
 from wallet.outcomes import Reason, Refused
@@ -128,9 +129,14 @@ class StrictRequest(Request[Any, Any, Any]):
 
 
 def decoded(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
-    """A body as the type of its decoder, strictly. Refuses: INVALID_REQUEST, naming the field."""
+    """A body as the type of its decoder, strictly, its text of one spelling.
+
+    Refuses: INVALID_REQUEST, naming the field.
+    """
+    refuse_deep(body)
     try:
-        return decoder.decode(body)
+        found = decoder.decode(body)
+        return spelt(found) if needs_spelling(body) else found
     except msgspec.ValidationError as error:
         raise FieldsRefused(named_field(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -37,6 +37,9 @@ app = typer.Typer(
 day = typer.Typer(help="A bank's business days: closing them, what they left.")
 app.add_typer(day, name="day")
 
+LARGEST_HEAD = 64 * 1024
+"""Bytes of a request's head, and of its body buffered at once."""
+
 BankName = Annotated[str, typer.Option("--bank", help="The bank's code, as ACLEDA")]
 DayName = Annotated[str | None, typer.Option("--day", help="As 2026-01-12")]
 
@@ -166,12 +169,14 @@ def demo(
 
 def main() -> None:
     """The console script."""
+    from runtime.key_commands import keys
     from runtime.seal_commands import receipt, seals
     from runtime.staff_commands import staff
     from runtime.vault_commands import vault
 
     app.add_typer(receipt, name="receipt")
     app.add_typer(seals, name="seals")
+    app.add_typer(keys, name="keys")
     app.add_typer(staff, name="staff")
     app.add_typer(vault, name="vault")
     try:
@@ -215,7 +220,8 @@ def _serve_all(settings: Settings) -> None:
 
 def _serve_api(settings: Settings) -> None:
     from granian import Granian
-    from granian.constants import Interfaces, Loops
+    from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
     from runtime.logs import GRANIAN
@@ -230,6 +236,14 @@ def _serve_api(settings: Settings) -> None:
         workers=settings.api_workers,
         loop=Loops.uvloop,
         websockets=False,
+        # HTTP/2 ends at the edge. Heads must come in time, idle connections end too, and those who
+        # only hold a connection open must not use up the places of those who ask.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=settings.slow_after_s * 1000, max_buffer_size=LARGEST_HEAD
+        ),
+        backlog=4096,
+        backpressure=4096,
         log_access=False,
         log_level=LogLevels.warning,
         log_dictconfig=GRANIAN,

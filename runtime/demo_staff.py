@@ -21,9 +21,9 @@ from runtime import cambodia
 from runtime.children import CannotStart
 from runtime.private_file import read_or_make
 from simulators.passkey import Authenticator
-from wallet.access import atm_hosts, passkeys, staff, totp
-from wallet.access.atm_hosts import Algorithm
+from wallet.access import atm_hosts, machines, passkeys, staff, totp
 from wallet.access.hashing import Hashing
+from wallet.access.machines import Algorithm
 from wallet.access.members import Role, StaffKind
 from wallet.identifiers import AgencyId, BankId, Secret
 from wallet.outcomes import Reason, Refused
@@ -135,7 +135,7 @@ async def register_atm_hosts(works: Works, vault: Vault, data: Path) -> Path:
     Raises SecretsLostError when a bank has another key than the file says.
     """
     for host in atm_keys(data):
-        known = await atm_hosts.key_named(works, vault, host.keyid, host.terminals[0].id)
+        known = await machines.key_named(works, vault, host.keyid, host.terminals[0].id)
         if known is None:
             await works.perform(SYSTEM, host.bank, partial(_add_host, vault=vault, host=host))
         elif known.key.reveal() != _raw(host.public_key):
@@ -145,10 +145,10 @@ async def register_atm_hosts(works: Works, vault: Vault, data: Path) -> Path:
 
 
 async def _add_host(work: Work, *, vault: Vault, host: AtmKey) -> None:
-    await atm_hosts.add_key(
+    await machines.add_key(
         work,
         vault,
-        bank=host.bank,
+        machine=machines.atm_host(host.bank),
         keyid=host.keyid,
         algorithm=Algorithm.ED25519,
         key=Secret(_raw(host.public_key)),

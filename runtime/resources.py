@@ -12,6 +12,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from api.resources import Policy, Resources
+from api.throttling import read_rates
 from runtime.key_store import open_key_store
 from runtime.redis_safety import refuse_unsafe_redis
 from runtime.settings import Settings
@@ -57,13 +58,21 @@ async def open_resources(
             clock=clock,
             vault=Vault(open_key_store(settings)),
             throttle=Throttle(redis),
-            policy=Policy(
-                claim_ttl_s=settings.claim_ttl_s,
-                host=settings.public_host,
-                step_up=settings.step_up,
-            ),
+            policy=_policy(settings),
         )
     finally:
         await teller.close()
         await database.close()
         await redis.aclose()
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        claim_ttl_s=settings.claim_ttl_s,
+        host=settings.public_host,
+        step_up=settings.step_up,
+        rates=read_rates(settings.rates),
+        proxies=settings.trusted_proxies,
+        certificates_required=settings.client_certificates == "required",
+        slow_after_s=settings.slow_after_s,
+    )

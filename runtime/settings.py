@@ -11,6 +11,12 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_HOST, SMARTID_PORT   where the API listens (127.0.0.1, 8420)
     SMARTID_API_WORKERS          API processes (1)
     SMARTID_PUBLIC_HOST          the host that phones and ATM hosts sign for (wallet.smartid.test)
+    SMARTID_TRUSTED_PROXIES      networks whose word on a caller's address and client certificate is
+                                 taken, as 10.0.0.0/8,fd00::/8 (none)
+    SMARTID_CLIENT_CERTIFICATES  listed | required: of machines, by the edge (listed; production:
+                                 required)
+    SMARTID_RATES                other rates than api.throttling's, as write.person=60/120,...
+    SMARTID_SLOW_AFTER_S         a request must have come whole within so many seconds (10)
     SMARTID_CLAIM_TTL_S          life of a card claim from an ATM, seconds (600)
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
     SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
@@ -30,6 +36,7 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
 import enum
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -37,6 +44,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from api.throttling import read_rates
 from wallet.access import policy
 from wallet.access.policy import StepUp
 
@@ -64,6 +72,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: int = 8420
     api_workers: int = 1
     public_host: str = "wallet.smartid.test"
+    trusted_proxies: tuple[str, ...] = ()
+    client_certificates: str = "listed"
+    rates: str = ""
+    slow_after_s: int = 10
     claim_ttl_s: int = 600
     operator_url: str | None = None
     topup_grace_s: int = 60
@@ -124,6 +136,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_PORT": self.port,
             "SMARTID_API_WORKERS": self.api_workers,
             "SMARTID_PUBLIC_HOST": self.public_host,
+            "SMARTID_TRUSTED_PROXIES": ",".join(self.trusted_proxies),
+            "SMARTID_CLIENT_CERTIFICATES": self.client_certificates,
+            "SMARTID_RATES": self.rates,
+            "SMARTID_SLOW_AFTER_S": self.slow_after_s,
             "SMARTID_CLAIM_TTL_S": self.claim_ttl_s,
             "SMARTID_OPERATOR_URL": self.operator_url,
             "SMARTID_TOPUP_GRACE_S": self.topup_grace_s,
@@ -149,15 +165,24 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     folder = (data or Path(given.text("SMARTID_DATA") or ".smartid")).expanduser().absolute()
     key_file, step_up = given.text("SMARTID_KEY_FILE"), given.text("SMARTID_STEP_UP")
     pin_file = given.text("SMARTID_PKCS11_PIN_FILE")
+    environment = given.environment("SMARTID_ENV")
+    strict = environment is Environment.PRODUCTION
     settings = Settings(
         data=folder,
-        environment=given.environment("SMARTID_ENV"),
+        environment=environment,
         database_url=given.url("DATABASE_URL", ("postgresql", "postgres")),
         redis_url=given.url("REDIS_URL", ("redis", "rediss", "unix")),
         host=given.text("SMARTID_HOST") or "127.0.0.1",
         port=given.number("SMARTID_PORT", 8420, 1, 65535),
         api_workers=given.number("SMARTID_API_WORKERS", 1, 1, _MOST_WORKERS),
         public_host=given.text("SMARTID_PUBLIC_HOST") or "wallet.smartid.test",
+        trusted_proxies=given.networks("SMARTID_TRUSTED_PROXIES"),
+        client_certificates=given.choice(
+            "SMARTID_CLIENT_CERTIFICATES",
+            ("required", "listed") if strict else ("listed", "required"),
+        ),
+        rates=given.rates("SMARTID_RATES"),
+        slow_after_s=given.number("SMARTID_SLOW_AFTER_S", 10, 1, 60),
         claim_ttl_s=given.number("SMARTID_CLAIM_TTL_S", 600, 30, 86_400),
         operator_url=given.url("SMARTID_OPERATOR_URL", ("http", "https")),
         # At least the sender's own 10 s and the adapter's time-out together.
@@ -205,6 +230,21 @@ class _Given:
         if urlsplit(text).scheme not in schemes:
             raise SettingsError(f"{name} must begin with one of {', '.join(schemes)} and ://")
         return text.replace("postgres://", "postgresql://", 1)
+
+    def networks(self, name: str) -> tuple[str, ...]:
+        parts = [part.strip() for part in (self.text(name) or "").split(",") if part.strip()]
+        try:
+            return tuple(str(ip_network(part)) for part in parts)
+        except ValueError as error:
+            raise SettingsError(f"{name} must list networks, as 10.0.0.0/8: {error}") from None
+
+    def rates(self, name: str) -> str:
+        text = self.text(name) or ""
+        try:
+            read_rates(text)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None
+        return text
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """One of `choices`, the first when nothing is given."""

@@ -77,7 +77,8 @@ class _Response:
 
 
 class AtmHost:
-    """One host, one of its terminals, one live key.
+    """One host, one of its terminals, one live key. A bank's or an agency's own system signs the
+    same way, without a terminal and with a `tag` of its own.
 
     `key` is the host's Ed25519 private key or the shared HMAC secret. `authority` is the wallet's
     name where it differs from the address that is dialled. `clock_wrong_by` shifts the host's time.
@@ -96,8 +97,10 @@ class AtmHost:
         clock_wrong_by: timedelta = timedelta(0),
         attempts: int = 4,
         pause_s: float = 0.2,
+        tag: str = "smartid-atm",
     ) -> None:
         self._client = client
+        self._tag = tag
         self.keyid = keyid
         self.key = key
         self.terminal = terminal
@@ -124,7 +127,7 @@ class AtmHost:
             method,
             path,
             content=body or None,
-            headers={"idempotency-key": key, "x-terminal-id": self.terminal},
+            headers=self._named(key),
         )
         if body:
             request.headers["content-type"] = "application/json"
@@ -144,9 +147,9 @@ class AtmHost:
             "expires": created + timedelta(seconds=LIFE_S),
             "nonce": secrets.token_urlsafe(18),
             "label": "atm",
-            "tag": "smartid-atm",
+            "tag": self._tag,
             "include_alg": False,
-            "covered_component_ids": COVERED,
+            "covered_component_ids": COVERED if self.terminal else COVERED[:-1],
         }
         signer = HTTPMessageSigner(
             signature_algorithm=_algorithm(self.key),
@@ -181,6 +184,10 @@ class AtmHost:
             raise NoAnswerError(f"{method} {path}")
         return answer
 
+    def _named(self, key: str) -> dict[str, str]:
+        terminal = {"x-terminal-id": self.terminal} if self.terminal else {}
+        return {"idempotency-key": key, **terminal}
+
     def _seen(self, request: httpx.Request) -> _Message:
         authority = self._authority or request.url.netloc.decode("ascii")
         url = f"https://{authority}{request.url.raw_path.decode('ascii')}"
@@ -199,7 +206,7 @@ class AtmHost:
             verifier.verify(
                 seen,
                 max_age=None,
-                expect_tag="smartid-atm-answer",
+                expect_tag="smartid-answer",
                 require_components=('"@status"', '"content-digest"', '"signature";req'),
                 body=response.content,
             )

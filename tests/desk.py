@@ -6,6 +6,7 @@ import pytest
 from msgspec import Struct
 from redis.asyncio import Redis
 
+from api.resources import RATES, Rate
 from simulators.passkey import Authenticator
 from tests import world
 from wallet.access import passkeys, staff, staff_sessions, totp
@@ -25,6 +26,15 @@ HOST = "wallet.smartid.test"
 TICKET = "handed over in person"
 SITE = Site(host=HOST, origin=f"https://{HOST}")
 COOKIE = "__Host-smartid-staff"
+
+
+UNHURRIED = {name: Rate(1_000_000, 60_000_000) for name in RATES}
+"""Rates for tests in which people act faster than people do."""
+
+
+def lone_throttle() -> Throttle:
+    """Where there is no Redis: limits by this process alone, no codes."""
+    return Throttle(connect("redis://127.0.0.1:1/0"))
 
 
 class Person(Struct, frozen=True, kw_only=True):

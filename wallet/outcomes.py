@@ -19,6 +19,7 @@ class Reason(enum.StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
     CURSOR_INVALID = "cursor_invalid"
     AMOUNT_INVALID = "amount_invalid"
     CURRENCY_UNSUPPORTED = "currency_unsupported"
@@ -45,6 +46,7 @@ class Reason(enum.StrEnum):
     SIGNATURE_INVALID = "signature_invalid"
     SIGNATURE_STALE = "signature_stale"
     SIGNATURE_REPLAYED = "signature_replayed"
+    CERTIFICATE_UNKNOWN = "certificate_unknown"
     TERMINAL_UNKNOWN = "terminal_unknown"
     PIN_WEAK = "pin_weak"
     PAIRING_INVALID = "pairing_invalid"
@@ -159,6 +161,7 @@ _RETRYABLE: Final = frozenset(
         Reason.RATE_LIMITED,
         Reason.UNAVAILABLE,
         Reason.OUTCOME_UNKNOWN,
+        Reason.TOO_SLOW,
         Reason.INTERNAL,
         Reason.OTP_UNAVAILABLE,
         Reason.NOT_YET_SEALED,

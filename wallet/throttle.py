@@ -7,7 +7,8 @@ and nonces refuse at once (fail closed), rate limits go on per process. The code
 reaches Redis, whose SLOWLOG, MONITOR and AOF show arguments: callers send keyed hashes.
 
 Keys: `{prefix}:{what}:{{tag}}:{name}`. The tag (the holder's id where there is one) puts all keys
-of one holder on one node of a cluster; every script touches one key only.
+of one holder on one node of a cluster; every script touches one key only. Rate buckets share one
+tag and so one node, for one script takes from many of them (`buckets`).
 
 Challenge states: P (pending) -> C (consumed by a right code) | L (locked by wrong ones); both
 tombstones stand until the key's own end of life, and a challenge is never deleted on success,
@@ -20,7 +21,6 @@ import hashlib
 import math
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -28,14 +28,17 @@ from msgspec import Struct
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import MaxConnectionsError, RedisError
+from redis.exceptions import RedisError
 
+from wallet.buckets import Breaker, Buckets, pool_is_out
 from wallet.outcomes import Reason, Refused
 
 SOCKET_TIMEOUT_S: Final = 0.3
 ANSWER_TIMEOUT_S: Final = 0.5
 """The longest one act here waits for Redis, script loading included."""
 LOGIN_NONCE_S: Final = 60
+RATE_TIMEOUT_S: Final = 0.1
+"""A rate limit waits less: a signed payment must not stand still for a cache."""
 
 
 class Admitted(Struct, frozen=True, kw_only=True):
@@ -90,14 +93,14 @@ class Throttle:
         *,
         prefix: str = "smartid",
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        rate_timeout_s: float = RATE_TIMEOUT_S,
         elapsed_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
         self._prefix = prefix
         self._answer_timeout_s = answer_timeout_s
-        self._local = _LocalBuckets(elapsed_s)
-        self._breaker = _Breaker(elapsed_s)
-        self._admit = redis.register_script(_ADMIT)
+        self._breaker = Breaker(elapsed_s)
+        self._buckets = Buckets(redis, prefix, answer_within_s=rate_timeout_s, elapsed_s=elapsed_s)
         self._issue = redis.register_script(_ISSUE)
         self._verify = redis.register_script(_VERIFY)
 
@@ -106,15 +109,13 @@ class Throttle:
     ) -> Admitted | RetryAfter:
         """Take one from a bucket of `burst` that refills at `rate_per_minute` (GCRA).
 
-        With Redis gone the same arithmetic runs in this process alone: still a limit, no longer
-        shared. Refuses: nothing, it answers.
+        Concurrent callers share one round trip. With Redis gone or slow the same arithmetic runs in
+        this process alone: still a limit, no longer shared. Refuses: nothing, it answers.
         """
-        interval_us = round(60_000_000 / rate_per_minute)
-        key = self._key("rate", bucket, tag)
-        try:
-            wait_us = await self._ask(lambda: self._admit(keys=[key], args=[interval_us, burst]))
-        except Refused:
-            wait_us = self._local.admit(key, interval_us, burst)
+        name = f"{tag}:{bucket}" if tag else bucket
+        if not name.isascii() or not name.isprintable() or " " in name:
+            name = _fingerprint(name)
+        wait_us = await self._buckets.take(name, round(60_000_000 / rate_per_minute), burst)
         if wait_us <= 0:
             return Admitted()
         return RetryAfter(seconds=max(1, math.ceil(wait_us / 1_000_000)))
@@ -208,7 +209,7 @@ class Throttle:
             async with asyncio.timeout(self._answer_timeout_s):
                 found = await ask()
         except (RedisError, OSError, TimeoutError) as error:
-            if not _pool_is_out(error):
+            if not pool_is_out(error):
                 self._breaker.failed()
             raise Refused(down) from error
         self._breaker.answered()
@@ -218,74 +219,10 @@ class Throttle:
         return f"{self._prefix}:{what}:{{{tag or name}}}:{name}"
 
 
-class _Breaker:
-    """After two failures in a row Redis is left alone for a second, so that a request that needs
-    several answers waits for a silent server once and not each time."""
-
-    def __init__(self, elapsed_s: Callable[[], float]) -> None:
-        self._elapsed_s = elapsed_s
-        self._failures = 0
-        self._rest_until = 0.0
-
-    def is_open(self) -> bool:
-        return self._failures >= 2 and self._elapsed_s() < self._rest_until
-
-    def failed(self) -> None:
-        self._failures += 1
-        self._rest_until = self._elapsed_s() + 1.0
-
-    def answered(self) -> None:
-        self._failures = 0
-
-
-class _LocalBuckets:
-    """The limiter of one process while Redis is gone. Bounded: the oldest bucket is forgotten."""
-
-    LIMIT: Final = 20_000
-
-    def __init__(self, elapsed_s: Callable[[], float]) -> None:
-        self._elapsed_s = elapsed_s
-        self._due: OrderedDict[str, int] = OrderedDict()
-
-    def admit(self, key: str, interval_us: int, burst: int) -> int:
-        now = round(self._elapsed_s() * 1_000_000)
-        due = max(self._due.get(key, now), now)
-        wait = due - now - interval_us * (burst - 1)
-        if wait > 0:
-            return wait
-        self._due[key] = due + interval_us
-        self._due.move_to_end(key)
-        if len(self._due) > self.LIMIT:
-            self._due.popitem(last=False)
-        return 0
-
-
-def _pool_is_out(error: Exception) -> bool:
-    """More asked at once than there are connections: that says nothing about the server."""
-    return isinstance(error, MaxConnectionsError) or str(error) == "No connection available."
-
-
 def _fingerprint(text: str) -> str:
     """What stands in a key for a caller's text: of fixed length, and no secret in the key space."""
     return hashlib.sha256(text.encode()).hexdigest()
 
-
-# GCRA over one "theoretical arrival time" in microseconds; Redis's clock, so that processes agree.
-# A time further ahead than a full bucket (a fail-over to a server whose clock is behind) is cut.
-_ADMIT: Final = """
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-local interval = tonumber(ARGV[1])
-local burst = tonumber(ARGV[2])
-local due = tonumber(redis.call('GET', KEYS[1]) or now)
-if due < now then due = now end
-if due > now + interval * burst then due = now + interval * burst end
-local wait = due - now - interval * (burst - 1)
-if wait > 0 then return wait end
-due = due + interval
-redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1)
-return 0
-"""
 
 _ISSUE: Final = """
 if redis.call('EXISTS', KEYS[1]) == 1 then

@@ -64,6 +64,8 @@ class ActorKind(enum.StrEnum):
     HOLDER = "holder"
     DEVICE = "device"
     ATM_HOST = "atm_host"
+    BANK_HOST = "bank_host"
+    AGENCY_HOST = "agency_host"
     AGENCY_OFFICER = "agency_officer"
     BANK_CLERK = "bank_clerk"
     SUPPORT = "support"

@@ -87,7 +87,7 @@ def _composed(writes: tuple[tuple[tuple[tuple[str, str], ...], str, int], ...]) 
         parts.append(f"w{place} as ({_moved(sql, before)} returning 1)")
         before += arguments
     # Of our own texts alone: what callers send are parameters.
-    counts = ", ".join(f"(select count(*) from w{n})" for n in range(len(writes)))  # noqa: S608
+    counts = ", ".join(f"(select count(*) from w{n})" for n in range(len(writes)))  # noqa: S608 - of constants
     return f"with {', '.join(parts)} select {counts}"
 
 

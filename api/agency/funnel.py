@@ -12,7 +12,7 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from api.resources import Resources
-from api.security import StaffCaller
+from api.security import FOR_MACHINES, HouseCaller
 from api.wire import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from wallet.identifiers import AgencyId
 from wallet.outcomes import Reason, Refused
@@ -51,8 +51,13 @@ Wanted = Annotated[
 ]
 
 
-@get("/funnel", summary="How far your agency's applications are")
-async def funnel(caller: StaffCaller, resources: Resources) -> AgencyFunnel:
+@get(
+    "/funnel",
+    opt=FOR_MACHINES,
+    security=[{"machine": []}],
+    summary="How far your agency's applications are",
+)
+async def funnel(caller: HouseCaller, resources: Resources) -> AgencyFunnel:
     agency = _own(caller)
 
     async def read(work: Work) -> tuple[Agency, list[FunnelRow]]:
@@ -75,9 +80,14 @@ async def funnel(caller: StaffCaller, resources: Resources) -> AgencyFunnel:
     )
 
 
-@get("/applications", summary="Your agency's applications, one by one")
+@get(
+    "/applications",
+    opt=FOR_MACHINES,
+    security=[{"machine": []}],
+    summary="Your agency's applications, one by one",
+)
 async def listed(
-    caller: StaffCaller,
+    caller: HouseCaller,
     resources: Resources,
     wanted: Wanted = None,
     cursor: Cursor = None,
@@ -98,7 +108,7 @@ async def listed(
     return page_of(found, limit, lambda line: (line.id,))
 
 
-def _own(caller: StaffCaller) -> AgencyId:
+def _own(caller: HouseCaller) -> AgencyId:
     if caller.agency is None:
         raise Refused(Reason.FORBIDDEN)
     return caller.agency

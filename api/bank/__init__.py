@@ -4,7 +4,8 @@ controls; a person's data."""
 from typing import Any, Final
 
 from api.bank import books, controls, funnel, pairings, people, phones, terms
-from api.security import staff_door
+from api.security import house_machines, staff_door
+from wallet.access.machines import MachineKind
 from wallet.access.members import StaffKind
 
 HANDLERS: Final[list[Any]] = [
@@ -18,4 +19,6 @@ HANDLERS: Final[list[Any]] = [
 ]
 """Beside signing in and out, which every staff door has."""
 
-router = staff_door(StaffKind.BANK_CLERK, "/v1/bank", HANDLERS)
+router = staff_door(
+    StaffKind.BANK_CLERK, "/v1/bank", HANDLERS, machines=house_machines(MachineKind.BANK)
+)

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from api.bank.funnel import own
 from api.resources import Resources
-from api.security import StaffCaller
+from api.security import FOR_MACHINES, HouseCaller
 from api.wire import PAGE, Cursor, Limit, MoneyOut, Page, money_out, page_of, read_cursor
 from wallet.ledger import days
 from wallet.ledger.days import BusinessDay, DayState, TrialLine
@@ -62,9 +62,14 @@ class TrialBalance(Struct, frozen=True, kw_only=True):
     totals: list[Total]
 
 
-@get("/days", summary="Your bank's business days, newest first")
+@get(
+    "/days",
+    opt=FOR_MACHINES,
+    security=[{"machine": []}],
+    summary="Your bank's business days, newest first",
+)
 async def business_days(
-    caller: StaffCaller, resources: Resources, limit: Limit = PAGE, cursor: Cursor = None
+    caller: HouseCaller, resources: Resources, limit: Limit = PAGE, cursor: Cursor = None
 ) -> Page[ShownDay]:
     before = read_cursor(cursor, tuple[date])
 
@@ -76,8 +81,13 @@ async def business_days(
     return Page(items=[_day(day) for day in page.items], next=page.next)
 
 
-@get("/days/{day:date}/trial-balance", summary="What a closed day left, by kind of account")
-async def trial_balance(day: date, caller: StaffCaller, resources: Resources) -> TrialBalance:
+@get(
+    "/days/{day:date}/trial-balance",
+    opt=FOR_MACHINES,
+    security=[{"machine": []}],
+    summary="What a closed day left, by kind of account",
+)
+async def trial_balance(day: date, caller: HouseCaller, resources: Resources) -> TrialBalance:
     bank = own(caller)
     lines = await resources.works.read(
         caller.actor, bank, lambda work: days.trial_balance(work, day)

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from api.problems import answered
 from api.resources import Resources
-from api.security import StaffCaller
+from api.security import FOR_MACHINES, HouseCaller, StaffCaller
 from api.wire import Body
 from wallet.identifiers import BankId, SmartIdId
 from wallet.outcomes import Outcome, Reason, Refused
@@ -59,8 +59,13 @@ class FrozenSmartId(Struct, frozen=True, kw_only=True):
     expires_on: Annotated[str | None, Meta(examples=["2032-12-28"])]
 
 
-@get("/funnel", summary="How far the cards are that your bank prints")
-async def funnel(caller: StaffCaller, resources: Resources) -> BankFunnel:
+@get(
+    "/funnel",
+    opt=FOR_MACHINES,
+    security=[{"machine": []}],
+    summary="How far the cards are that your bank prints",
+)
+async def funnel(caller: HouseCaller, resources: Resources) -> BankFunnel:
     bank = own(caller)
     rows = await resources.works.read(
         caller.actor, bank, lambda work: applications.funnel(work, bank=bank)
@@ -106,7 +111,7 @@ async def freeze(
     return msgspec.convert(answered(outcome), FrozenSmartId)
 
 
-def own(caller: StaffCaller) -> BankId:
+def own(caller: HouseCaller) -> BankId:
     """The clerk's own bank. Refuses: forbidden."""
     if caller.bank is None:
         raise Refused(Reason.FORBIDDEN)

@@ -1,8 +1,8 @@
 """Who is calling: guards that name the caller, closed by default.
 
 Promise: behind a door every handler is guarded; only one that says `opt=ANONYMOUS` is open. A
-handler asks for `caller` and gets who the guard named: `HolderCaller`, `StaffCaller` or
-`AtmCaller`, all with an `actor`. Who calls: the packages of the doors, the application frame.
+handler asks for `caller` and gets who the guard named: `HolderCaller`, `StaffCaller`, `AtmCaller`,
+`MachineCaller`, all with an `actor`. Who calls: the packages of the doors, the application frame.
 """
 
 from api.security.callers import (
@@ -16,16 +16,27 @@ from api.security.callers import (
     with_permission,
 )
 from api.security.headers import securing
-from api.security.signatures import AtmCaller, atm_door
+from api.security.signatures import (
+    FOR_MACHINES,
+    AtmCaller,
+    HouseCaller,
+    MachineCaller,
+    atm_door,
+    house_machines,
+)
 
 __all__ = [
     "ANONYMOUS",
+    "FOR_MACHINES",
     "READING",
     "AtmCaller",
     "HolderCaller",
+    "HouseCaller",
+    "MachineCaller",
     "StaffCaller",
     "atm_door",
     "holder_door",
+    "house_machines",
     "idempotency_key",
     "securing",
     "staff_door",

@@ -7,7 +7,7 @@ takes the other's way. Who calls: the doors.
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from litestar import Litestar, Request, Router
 from litestar.connection import ASGIConnection
@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from api.resources import Resources
 from api.security.browser import csrf_given, is_write, refuse_cross_site, token_in
 from api.security.staff_sessions import session_routes
+from api.throttling import RouteClass, address_in, charging_strangers, take, throttled
 from wallet.access import staff_sessions
 from wallet.access.members import Member, Permission, StaffKind
 from wallet.access.sessions import HolderSession, Recognition
@@ -41,6 +42,15 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 Headers = Iterable[tuple[bytes, bytes]]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
+
+class Machines(NamedTuple):
+    """How a staff door names machines: false when the request is a person's; and how it signs what
+    it answers to them."""
+
+    name: Callable[[Connection, BaseRouteHandler], Awaitable[bool]]
+    answer_signing: type
+
+
 _BEARER: Final = re.compile(r"Bearer ([A-Za-z0-9_-]{43})")
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
@@ -56,30 +66,30 @@ def holder_door(path: str, handlers: Sequence[Any]) -> Router:
     )
 
 
-def staff_door(kind: StaffKind, path: str, handlers: Sequence[Any]) -> Router:
+def staff_door(
+    kind: StaffKind, path: str, handlers: Sequence[Any], *, machines: Machines | None = None
+) -> Router:
     """A router for one kind of staff, signing in and out included: `caller: StaffCaller` by the
-    cookie of their session; writes carry the session's CSRF token and need a fresh proof."""
+    cookie of their session; writes carry the session's CSRF token and need a fresh proof.
+    `machines` names the house's own systems, where a handler lets them."""
 
     async def name(connection: Connection, handler: BaseRouteHandler) -> None:
-        resources = resources_of(connection)
-        refuse_cross_site(connection, resources.policy.host)
         if handler.opt.get("anonymous"):
-            return
-        token = token_in(connection)
-        writes = is_write(connection)
-        if writes:
-            staff_sessions.decide_csrf(resources.vault, token, csrf_given(connection))
-        use = Use.WRITE if writes else Use.READ
-        if handler.opt.get("session"):
-            use = Use.SESSION
-        caller = await staff_sessions.recognise(resources.works, kind, token, use)
-        set_caller(connection, caller)
+            refuse_cross_site(connection, resources_of(connection).policy.host)
+            await throttled(connection, RouteClass.OPEN, address=address_in(connection.scope))
+        elif machines is None or not await machines.name(connection, handler):
+            refuse_cross_site(connection, resources_of(connection).policy.host)
+            naming = _recognised(kind, connection, handler)
+            member = await charging_strangers(connection, naming)
+            set_caller(connection, member)
+            await throttled(connection, RouteClass.STAFF, person=str(member.id))
 
     return Router(
         path,
         route_handlers=[*session_routes(kind), *handlers],
         guards=[name],
         dependencies={"caller": Provide(_member)},
+        middleware=[] if machines is None else [machines.answer_signing],
         security=[{"staff": []}],
     )
 
@@ -128,7 +138,7 @@ def set_caller(connection: Connection, caller: Any) -> None:
 def named_caller(request: Request[Any, Any, Any], kind: type[T]) -> T:
     """An open handler that asks for its caller all the same is refused, not handed nobody."""
     caller = request.scope["state"].get("caller")
-    if not isinstance(caller, kind):
+    if caller is None or not isinstance(caller, kind):
         raise Refused(Reason.UNAUTHENTICATED)
     return caller
 
@@ -142,11 +152,35 @@ class NamingHolder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         opt = scope["route_handler"].opt
-        if not opt.get("anonymous"):
-            reading = scope.get("method") == "GET" or bool(opt.get("reading"))
-            caller = await named_by_token(scope["litestar_app"], scope["headers"], reading=reading)
-            scope["state"]["caller"] = caller
+        if opt.get("anonymous"):
+            resources: Resources = scope["litestar_app"].state.resources
+            await take(resources, RouteClass.OPEN, address=address_in(scope))
+        else:
+            read = scope.get("method") in ("GET", "HEAD")
+            route = RouteClass.READ if read else RouteClass.WRITE
+            reading = read or bool(opt.get("reading"))
+            app = scope["litestar_app"]
+            scope["state"]["caller"] = await admitted(app, scope, route, reading=reading)
         await self._app(scope, receive, send)
+
+
+async def admitted(
+    app: Litestar, scope: Any, route: RouteClass, *, reading: bool = False
+) -> HolderSession:
+    """The holder whose session's token the request carries, within their rate; `reading`: only to
+    look.
+
+    Refuses: UNAUTHENTICATED, SIGN_IN_AGAIN, RATE_LIMITED.
+    """
+    resources: Resources = app.state.resources
+    try:
+        caller = await named_by_token(app, scope["headers"], reading=reading)
+    except Refused as refused:
+        if refused.reason is Reason.UNAUTHENTICATED:
+            await take(resources, RouteClass.FAILED, address=address_in(scope))
+        raise
+    await take(resources, route, person=str(caller.holder_id))
+    return caller
 
 
 async def named_by_token(
@@ -164,8 +198,21 @@ async def _holder(request: Request[Any, Any, Any]) -> HolderSession:
     return named_caller(request, HolderSession)
 
 
-async def _member(request: Request[Any, Any, Any]) -> Member:
-    return named_caller(request, Member)
+async def _member(request: Request[Any, Any, Any]) -> Any:
+    """A member of staff; or a machine, which the guard lets only where it may be."""
+    return named_caller(request, object)
+
+
+async def _recognised(kind: StaffKind, connection: Connection, handler: BaseRouteHandler) -> Member:
+    resources = resources_of(connection)
+    token = token_in(connection)
+    writes = is_write(connection)
+    if writes:
+        staff_sessions.decide_csrf(resources.vault, token, csrf_given(connection))
+    use = Use.WRITE if writes else Use.READ
+    if handler.opt.get("session"):
+        use = Use.SESSION
+    return await staff_sessions.recognise(resources.works, kind, token, use)
 
 
 def _bearer_in(headers: Headers) -> str:

@@ -37,6 +37,10 @@ ACCESS: Final[dict[Reason, tuple[str, str]]] = {
         "This signed request was seen before.",
         "សំណើដែលមានហត្ថលេខានេះបានទទួលរួចហើយ។",
     ),
+    Reason.CERTIFICATE_UNKNOWN: (
+        "The client certificate is not one listed for this key; list it or present the right one.",
+        "វិញ្ញាបនបត្រនេះមិនត្រូវនឹងសោដែលបានប្រើទេ សូមបង្ហាញវិញ្ញាបនបត្រដែលបានចុះឈ្មោះ។",
+    ),
     Reason.TERMINAL_UNKNOWN: (
         "This terminal is not known for your bank, or is blocked.",
         "ម៉ាស៊ីននេះមិនត្រូវបានស្គាល់ ឬត្រូវបានបិទ។",

@@ -21,6 +21,10 @@ FRAME: Final[dict[Reason, tuple[str, str]]] = {
         "What was sent is larger than allowed here.",
         "ទិន្នន័យដែលបានផ្ញើធំហួសកំណត់។",
     ),
+    Reason.TOO_SLOW: (
+        "The request took too long to arrive; nothing was done. Send it again.",
+        "សំណើមកដល់យឺតពេក គ្មានអ្វីត្រូវបានធ្វើទេ សូមផ្ញើម្តងទៀត។",
+    ),
     Reason.CURSOR_INVALID: (
         "The cursor is not one of ours; start again from the first page.",
         "សញ្ញាទំព័រមិនត្រឹមត្រូវទេ សូមចាប់ផ្តើមពីទំព័រដំបូង។",

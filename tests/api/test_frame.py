@@ -284,7 +284,7 @@ async def test_the_document_is_complete(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     assert document["servers"]
-    assert set(document["components"]["securitySchemes"]) == {"holder", "staff", "atm"}
+    assert set(document["components"]["securitySchemes"]) == {"holder", "staff", "atm", "machine"}
     for path, item in document["paths"].items():
         for method, operation in item.items():
             where = f"{method} {path}"

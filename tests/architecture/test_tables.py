@@ -71,6 +71,9 @@ def tables() -> set[str]:
         for found in re.finditer(r"create table (?:if not exists )?(\w+)\s+(\w+)?", text):
             if found[2] != "partition":
                 made.add(found[1])
+        for old, new in re.findall(r"alter table (\w+) rename to (\w+);", text):
+            made.discard(old)
+            made.add(new)
     return made
 
 

@@ -13,6 +13,7 @@ from api.app import create_app
 from api.resources import Policy, Resources
 from runtime.prove import all_checks
 from tests.crash.street import SIGNATURES_ALONE, Known, Payer, Street
+from tests.desk import UNHURRIED, lone_throttle
 from wallet.access import policy
 from wallet.clock import Clock, SystemClock
 from wallet.database import CONNECTION_LOST, Database
@@ -54,8 +55,8 @@ def app_on(database: Database, works: Works, teller: Teller) -> Litestar:
             teller=teller,
             clock=works.clock,
             vault=Vault(SoftwareKeyStore(bytes(32))),
-            throttle=nothing,
-            policy=Policy(step_up=policy.read(SIGNATURES_ALONE)),
+            throttle=lone_throttle(),
+            policy=Policy(step_up=policy.read(SIGNATURES_ALONE), rates=UNHURRIED),
         )
     )
 

@@ -8,8 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runtime import logs
+from wallet.identifiers import luhn_digit
 
 PAN = "9116010000000018"
 VISA = "4111111111111111"
@@ -120,3 +123,96 @@ def test_a_value_of_any_type_is_made_plain() -> None:
     assert line["one"] == ["•••• 0018"]
     assert line["two"] == ["b'•••• 0018'"]
     assert (line["three"], line["four"], line["five"]) == (None, True, 1.5)
+
+
+# any number of ours, in any spelling and nesting
+
+OURS = (
+    st.integers(min_value=0, max_value=10**11 - 1)
+    .map(lambda n: f"9116{n:011d}")
+    .map(lambda body: body + luhn_digit(body))
+)
+APART = st.lists(
+    st.sampled_from(["", " ", "-", "  ", "\u2011", "\u00a0", ".", "_", "/", " - "]),
+    min_size=15,
+    max_size=15,
+)
+AROUND = st.text(st.sampled_from("ab \"':;,=[]{}()<>\\n\u1780"), max_size=6)
+
+
+@st.composite
+def spelt(draw: st.DrawFn) -> tuple[str, str]:
+    """A number, and how somebody may have written it."""
+    number, apart = draw(OURS), [*draw(APART), ""]
+    written = "".join(digit + gap for digit, gap in zip(number, apart, strict=True))
+    khmer = draw(st.booleans())
+    if khmer:
+        written = "".join(chr(0x17E0 + int(c)) if c in "0123456789" else c for c in written)
+    return number, draw(AROUND) + written + draw(AROUND)
+
+
+def nested(leaf: Any) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.just(leaf),
+        lambda inner: (
+            st.lists(inner, min_size=1, max_size=2)
+            | st.dictionaries(st.sampled_from(["a", "b c", "event_id"]), inner, min_size=1)
+            | st.tuples(inner)
+        ),
+        max_leaves=4,
+    )
+
+
+def digits_of(text: str) -> str:
+    return "".join(str(int(c)) for c in text if c.isdecimal())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_number_of_ours_passes_in_any_spelling_or_nesting(data: st.DataObject) -> None:
+    number, written = data.draw(spelt())
+    value = data.draw(nested(written))
+    told = logs.redacted(None, "", {"event": "x", "field": value})
+    assert number not in digits_of(repr(told)), written
+    assert number[-4:] in digits_of(repr(told)), "the last four stay, to find the card by"
+    told = logs.redacted(None, "", {"event": repr(value)})
+    assert number not in digits_of(str(told["event"])), written
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /v1/mobile/intents authorization: Bearer abcdefghijklmnopqrstuvwxyz",
+        'headers [(b"authorization", b"Bearer abcdefghijklmnopqrstuvwxyz")]',
+        "cvv=abcdefghijklmnopqrstuvwxyz",
+        "holder_phone: abcdefghijklmnopqrstuvwxyz",
+        '{\\"passphrase\\": \\"abcdefghijklmnopqrstuvwxyz\\"}',
+        "Set-Cookie: abcdefghijklmnopqrstuvwxyz",
+        "otp_secret = abcdefghijklmnopqrstuvwxyz",
+    ],
+)
+def test_what_has_a_secret_name_is_hidden_wherever_it_stands(line: str) -> None:
+    assert "ghijklm" not in logs.redacted_text(line)
+
+
+@pytest.mark.parametrize(
+    "phone", ["+85512345678", "855 12 345 678", "0085512345678", "85597-1234567"]
+)
+def test_a_telephone_number_is_hidden(phone: str) -> None:
+    told = logs.redacted_text(f"sms to {phone} failed")
+    assert told == "sms to *** failed"
+
+
+def test_an_access_line_and_a_chained_trace_are_redacted() -> None:
+    stream = io.StringIO()
+    logs.set_up(stream)
+    logging.getLogger("_granian.access").warning('1.2.3.4 "GET /x?pan=%s HTTP/1.1" 200', PAN)
+    try:
+        try:
+            raise KeyError({"card": [PAN]})
+        except KeyError as inner:
+            raise ValueError(f"9116 0100-0000 0018 of {PAN}") from inner
+    except ValueError:
+        logging.getLogger("smartid.api").exception("failed %s", (PAN,))
+    assert "9116" not in stream.getvalue()
+    assert "0018" in stream.getvalue()

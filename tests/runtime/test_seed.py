@@ -9,7 +9,7 @@ import pytest
 
 from api.resources import Resources
 from runtime import cambodia, demo_staff, seed
-from wallet.access import atm_hosts, staff, totp
+from wallet.access import machines, staff, totp
 from wallet.access.hashing import Hashing
 from wallet.database import Database
 from wallet.identifiers import AgencyId, BankId, Secret, luhn_valid
@@ -31,7 +31,7 @@ SEEDED_TABLES = (
     "applications",
     "accounts",
     "staff",
-    "atm_keys",
+    "machine_keys",
     "atm_terminals",
     "vault_keys",
 )
@@ -184,11 +184,11 @@ async def test_staff_can_sign_in_and_hosts_are_known_by_their_keys(
         code=Secret(totp.code_at(login.totp_secret, works.clock.now())),
     )
     signed_in = await staff.sign_in(works, vault, Hashing(), resources.throttle, tried)
-    known = await atm_hosts.key_named(works, vault, host.keyid, host.terminals[1].id)
+    known = await machines.key_named(works, vault, host.keyid, host.terminals[1].id)
 
     assert signed_in.member.agency == "MCS"
     assert known is not None
-    assert known.bank == host.bank
+    assert known.machine.bank == host.bank
     assert known.terminal_listed
 
 

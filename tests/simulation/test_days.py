@@ -29,16 +29,16 @@ from simulators.telco_books import Books
 from tests import world
 from tests.crash.proxy import Proxy
 from tests.crash.street import Known
-from tests.desk import Desk, desk, hashing, throttle
+from tests.desk import UNHURRIED, Desk, desk, hashing, throttle
 from tests.simulation.day import Day
 from tests.simulation.line import LUCK, Line
 from tests.simulation.model import Model
 from tests.simulation.offices import Payroll, Staff, Support
 from tests.simulation.people import Crowd, Machine, Person, own_code
 from wallet import jobs
-from wallet.access import atm_hosts, devices, otp
-from wallet.access.atm_hosts import Algorithm
+from wallet.access import atm_hosts, devices, machines, otp
 from wallet.access.hashing import Hashing
+from wallet.access.machines import Algorithm
 from wallet.clock import TurnedClock
 from wallet.database import Database
 from wallet.identifiers import BankId, Secret
@@ -92,7 +92,7 @@ async def live(
                 clock=clock,
                 vault=vault,
                 throttle=throttle,
-                policy=Policy(host=HOST),
+                policy=Policy(host=HOST, rates=UNHURRIED),
                 hashing=hashing,
             ),
             proxy,
@@ -176,10 +176,10 @@ async def _pair(
 
 
 async def _atm(work: Work, vault: Vault) -> None:
-    await atm_hosts.add_key(
+    await machines.add_key(
         work,
         vault,
-        bank=BankId("ACLEDA"),
+        machine=machines.atm_host(BankId("ACLEDA")),
         keyid="acleda-1",
         algorithm=Algorithm.ED25519,
         key=Secret(KEY.public_key().public_bytes_raw()),
@@ -193,7 +193,7 @@ def _host(client: httpx.AsyncClient, resources: Resources, clock: TurnedClock) -
         keyid="acleda-1",
         key=KEY,
         terminal="ATM00001",
-        wallet_key=atm_hosts.answer_key(resources.vault).public,
+        wallet_key=machines.answer_key(resources.vault).public,
         clock=clock.now,
         pause_s=0.0,
         attempts=2,

@@ -303,7 +303,7 @@ async def send(
 
 _OPEN_BY_ID: Final = f"""
 select {_COLUMNS} from otp_challenges where id = $1 and state = 'OPEN' and expires_at > $2
-"""  # noqa: S608
+"""  # noqa: S608 - of constants
 
 
 # judging: within the transaction of the effect
@@ -332,7 +332,7 @@ async def count(work: Work, challenge_ids: Sequence[UUID]) -> None:
 _LOCK_OPEN: Final = f"""
 select {_COLUMNS} from otp_challenges
 where intent_id = any($1) and state = 'OPEN' order by id for update
-"""  # noqa: S608
+"""  # noqa: S608 - of constants
 
 _SPEND: Final = "update otp_challenges set state = 'USED' where id = any($1) and state = 'OPEN'"
 

@@ -260,15 +260,15 @@ _FIELDS = """bank, day, state, settles_on, cut_seq, entries, late_entries, diffe
 
 _HAS_DAY = "select true from business_days where bank = $1 limit 1"
 
-_DAY = f"select {_FIELDS} from business_days where bank = $1 and day = $2"  # noqa: S608
+_DAY = f"select {_FIELDS} from business_days where bank = $1 and day = $2"  # noqa: S608 - of constants
 
 _UNCLOSED = f"""
 select {_FIELDS} from business_days where bank = $1 and state <> 'CLOSED'
-"""  # noqa: S608
+"""  # noqa: S608 - of constants
 
 _LATEST = f"""
 select {_FIELDS} from business_days where bank = $1 and day < $2 order by day desc limit $3
-"""  # noqa: S608
+"""  # noqa: S608 - of constants
 
 _DAY_BEFORE = """
 select day, cut_seq from business_days where bank = $1 and day < $2 order by day desc limit 1

@@ -258,7 +258,7 @@ from sides order by seq desc limit $3
 _NEWEST = f"""
 select page.*, a.credits_posted - a.debits_posted as now
 from ({_OLDER}) as page join accounts a on a.id = $1 order by page.seq desc
-"""  # noqa: S608
+"""  # noqa: S608 - of constants
 
 _BETWEEN = """
 with sides as (

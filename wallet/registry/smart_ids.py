@@ -111,12 +111,12 @@ async def valid_by_number(work: Work, vault: Vault, number: str) -> SmartId:
 _COLUMNS: Final = """id, bank, holder_id, identity_state, payment_state, last_four, frozen_by,
        issued_on, expires_on"""
 _BY_ID: Final = f"select {_COLUMNS} from smart_ids where id = $1"  # noqa: S608 - constants
-_BY_INDEX: Final = f"select {_COLUMNS} from smart_ids where number_index = $1"  # noqa: S608
+_BY_INDEX: Final = f"select {_COLUMNS} from smart_ids where number_index = $1"  # noqa: S608 - of constants
 _OF_HOLDERS: Final = f"""
 select distinct on (holder_id) {_COLUMNS}
 from smart_ids where holder_id = any($1::uuid[])
 order by holder_id, identity_state = 'VALID' desc, changed_at desc, id desc
-"""  # noqa: S608
+"""  # noqa: S608 - of constants
 
 
 # making
@@ -408,4 +408,4 @@ async def _locked(work: Work, smart_id_ids: Sequence[SmartIdId]) -> dict[SmartId
 
 _LOCK: Final = f"""
 select {_COLUMNS} from smart_ids where id = any($1::uuid[]) order by id for update
-"""  # noqa: S608
+"""  # noqa: S608 - of constants

@@ -65,6 +65,6 @@ _ROWS: Final = {
     select {leaf_sql(log)} as leaf, {_NAME[log]} as name from {log.table}
     where (xid, seq) > ($1::text::xid8, $2) and (xid, seq) <= ($3::text::xid8, $4)
     order by xid, seq
-    """  # noqa: S608
+    """  # noqa: S608 - of constants
     for log in Log
 }

@@ -292,7 +292,7 @@ _HOLD_POSITIONS: Final = f"{_ROW} for update skip locked"
 
 # Before its first use a sequence shows the number it will give.
 _GIVEN_OUT: Final = {
-    log: f"select last_value - (not is_called)::integer from {log.table}_seq_seq"  # noqa: S608
+    log: f"select last_value - (not is_called)::integer from {log.table}_seq_seq"  # noqa: S608 - of constants
     for log in Log
 }
 

@@ -14,8 +14,8 @@ from api.resources import Resources
 from simulators.atm import AtmAnswer, AtmHost
 from tests.wallet.cards.counter import Counter, Person
 from tests.wallet.cards.test_interleavings import everything_stored
-from wallet.access import atm_hosts
-from wallet.access.atm_hosts import Algorithm
+from wallet.access import atm_hosts, machines
+from wallet.access.machines import Algorithm
 from wallet.access.sessions import HolderSession
 from wallet.cards.rules import CardRules
 from wallet.clock import TurnedClock, day_of
@@ -62,10 +62,10 @@ async def person(counter: Counter) -> Person:
 @pytest.fixture
 async def app(resources: Resources, person: Person, clock: TurnedClock) -> Litestar:
     async def furnish(work: Work) -> None:
-        await atm_hosts.add_key(
+        await machines.add_key(
             work,
             resources.vault,
-            bank=ACLEDA,
+            machine=machines.atm_host(ACLEDA),
             keyid="acleda-1",
             algorithm=Algorithm.ED25519,
             key=Secret(KEY.public_key().public_bytes_raw()),
@@ -91,7 +91,7 @@ def machine(phone: httpx.AsyncClient, resources: Resources) -> Callable[[str], A
             keyid="acleda-1",
             key=KEY,
             terminal=terminal,
-            wallet_key=atm_hosts.answer_key(resources.vault).public,
+            wallet_key=machines.answer_key(resources.vault).public,
             clock=resources.clock.now,
             pause_s=0.0,
         )

@@ -20,8 +20,8 @@ from tests import world
 from tests.desk import Desk
 from tests.wallet.qr_steps import code_of
 from wallet import jobs
-from wallet.access import atm_hosts, challenges
-from wallet.access.atm_hosts import Algorithm
+from wallet.access import atm_hosts, challenges, machines
+from wallet.access.machines import Algorithm
 from wallet.clock import TurnedClock
 from wallet.identifiers import BankId, Secret
 from wallet.registry import holders
@@ -47,10 +47,10 @@ async def atm(resources: Resources, client: httpx.AsyncClient, clock: TurnedCloc
     public = KEY.public_key().public_bytes_raw()
 
     async def set_up(work: Work) -> None:
-        await atm_hosts.add_key(
+        await machines.add_key(
             work,
             resources.vault,
-            bank=ACLEDA,
+            machine=machines.atm_host(ACLEDA),
             keyid="acleda-1",
             algorithm=Algorithm.ED25519,
             key=Secret(public),

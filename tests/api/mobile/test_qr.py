@@ -9,6 +9,7 @@ from litestar.testing import AsyncTestClient
 
 from api.app import create_app
 from api.resources import Resources
+from tests.desk import lone_throttle
 from tests.wallet.qr_steps import code_of
 from wallet.access.sessions import HolderSession
 from wallet.clock import TurnedClock
@@ -54,7 +55,7 @@ async def phone(
             teller=teller,
             clock=clock,
             vault=vault,
-            throttle=nothing,
+            throttle=lone_throttle(),
         )
     )
     app.state.recognition = _KnowsEverybody(clock)

@@ -13,6 +13,7 @@ from api.mobile import topups
 from api.resources import Resources
 from api.security import holder_door
 from tests import world
+from tests.desk import lone_throttle
 from tests.wallet.topups.shop import Shop, number, opened
 from wallet.access.sessions import HolderSession
 from wallet.clock import TurnedClock
@@ -74,7 +75,7 @@ def phone(
             teller=shop.teller,
             clock=shop.clock,
             vault=vault,
-            throttle=nothing,
+            throttle=lone_throttle(),
         ),
         [holder_door("/v1/mobile", topups.HANDLERS)],
     )

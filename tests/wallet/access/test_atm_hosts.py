@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests import world
-from wallet.access import atm_hosts
-from wallet.access.atm_hosts import Algorithm, HostKey
+from wallet.access import atm_hosts, machines
+from wallet.access.machines import Algorithm, MachineKey
 from wallet.database import Database
 from wallet.identifiers import BankId, Secret
 from wallet.outcomes import Reason, Refused
@@ -34,14 +34,19 @@ async def add(
     await works.perform(
         SYSTEM,
         None,
-        lambda work: atm_hosts.add_key(
-            work, vault, bank=bank, keyid=keyid, algorithm=algorithm, key=Secret(key)
+        lambda work: machines.add_key(
+            work,
+            vault,
+            machine=machines.atm_host(bank),
+            keyid=keyid,
+            algorithm=algorithm,
+            key=Secret(key),
         ),
     )
 
 
-async def named(works: Works, vault: Vault, keyid: str, terminal: str = "ATM00001") -> HostKey:
-    found = await atm_hosts.key_named(works, vault, keyid, terminal)
+async def named(works: Works, vault: Vault, keyid: str, terminal: str = "ATM00001") -> MachineKey:
+    found = await machines.key_named(works, vault, keyid, terminal)
     assert found is not None
     return found
 
@@ -51,9 +56,9 @@ async def test_a_shared_secret_comes_back_as_it_was_and_stands_sealed(
 ) -> None:
     await add(works, vault, "acleda-1")
     found = await named(works, vault, "acleda-1")
-    assert (found.bank, found.algorithm) == (ACLEDA, Algorithm.HMAC_SHA256)
+    assert (found.machine.bank, found.algorithm) == (ACLEDA, Algorithm.HMAC_SHA256)
     assert found.key.reveal() == SHARED
-    dump = str(await database.rows("select row_to_json(k)::text from atm_keys k"))
+    dump = str(await database.rows("select row_to_json(k)::text from machine_keys k"))
     assert SHARED.hex() not in dump
 
 
@@ -65,8 +70,8 @@ async def test_a_bank_has_two_live_keys_and_changes_one_in_service(
     with pytest.raises(Refused) as refused:
         await add(works, vault, "acleda-3")
     assert refused.value.reason is Reason.CONFLICT
-    await works.perform(SYSTEM, None, lambda work: atm_hosts.retire_key(work, "acleda-1"))
-    assert await atm_hosts.key_named(works, vault, "acleda-1", "ATM00001") is None
+    await works.perform(SYSTEM, None, lambda work: machines.retire_key(work, "acleda-1"))
+    assert await machines.key_named(works, vault, "acleda-1", "ATM00001") is None
     await add(works, vault, "acleda-3")
     for keyid in ("acleda-2", "acleda-3"):
         await named(works, vault, keyid)
@@ -75,7 +80,7 @@ async def test_a_bank_has_two_live_keys_and_changes_one_in_service(
 
 async def test_a_retired_id_never_comes_back(works: Works, vault: Vault) -> None:
     await add(works, vault, "acleda-1")
-    await works.perform(SYSTEM, None, lambda work: atm_hosts.retire_key(work, "acleda-1"))
+    await works.perform(SYSTEM, None, lambda work: machines.retire_key(work, "acleda-1"))
     with pytest.raises(Refused) as refused:
         await add(works, vault, "acleda-1")
     assert refused.value.reason is Reason.CONFLICT
@@ -126,6 +131,6 @@ async def test_a_terminal_stands_under_its_own_bank_until_removed(
 
 
 def test_our_own_key_is_the_same_in_every_process_and_never_shown(vault: Vault) -> None:
-    one, other = atm_hosts.answer_key(vault), atm_hosts.answer_key(vault)
+    one, other = machines.answer_key(vault), machines.answer_key(vault)
     assert one.public == other.public
     assert "***" in repr(one)
