@@ -1,0 +1,382 @@
+"""The counter a group of messages is served at: books, limits, cards and purchases, all loaded.
+
+Promise: one hold in the books a purchase, always for what is still open of it; a change is the old
+hold released and a new one in its place, in one step nobody can come between. What the limits
+count of a purchase is moved with it, and both stand in the event that did it.
+
+Who calls: requests, settling, releasing (each decides one kind of message here).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wallet.authorisations.amounts import Rate
+from wallet.authorisations.habits import Habits
+from wallet.authorisations.messages import TOO_LATE, Message
+from wallet.authorisations.payers import Payer, Payers
+from wallet.authorisations.records import Case, Cause, Event, Life, Lives, Purchase
+from wallet.authorisations.states import Standing, status_of
+from wallet.events import Event as Published
+from wallet.fees import FeeSheet
+from wallet.identifiers import AccountId, CardId, HolderId, TransferId, derived_id
+from wallet.ledger.book import Book, Posted, Posting, TransferKind
+from wallet.limits import Limits, Want
+from wallet.money import Currency, Money
+from wallet.outcomes import Declined, Done, Facts, Outcome
+from wallet.work import Work
+
+LIFE: Final = timedelta(days=7)
+"""How long an authorisation holds money that no shop has taken."""
+
+LONGEST_LIFE: Final = timedelta(days=31)
+MARGIN: Final = timedelta(days=14)
+"""The hold in the books outlives the authorisation, so that its own state decides, never that."""
+
+
+class House(Struct, frozen=True, kw_only=True):
+    """The bank's own accounts that purchases touch, each by its currency."""
+
+    settlement: Mapping[Currency, AccountId]
+    position: Mapping[Currency, AccountId]
+    spread: Mapping[Currency, AccountId]
+    rounding: Mapping[Currency, AccountId]
+    suspense: Mapping[Currency, AccountId]
+    fees: Mapping[Currency, AccountId]
+
+    def target(self, standing: Standing) -> AccountId:
+        """Where a wallet's money for this purchase goes."""
+        if standing.settlement is standing.wallet:
+            return self.settlement[standing.wallet]
+        return self.position[standing.wallet]
+
+
+class Moved(Struct, kw_only=True):
+    """What an event did besides changing where a purchase stands."""
+
+    transfer_id: UUID | None = None
+    paid: int = 0
+    short: int = 0
+    cardholder: int = 0
+    fee: int = 0
+    counted: int = 0
+    counted_uses: int = 0
+    counted_at: datetime | None = None
+    released: int = 0
+    released_uses: int = 0
+    released_at: datetime | None = None
+    cause: Cause | None = None
+    beyond: int = 0
+    facts: Facts = {}
+
+
+class Counter:
+    """One group's view of everything its messages need; written once at the end."""
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        book: Book,
+        limits: Limits,
+        lives: Lives,
+        payers: Payers,
+        habits: Habits,
+        house: House,
+        fees: FeeSheet,
+        rate: Rate | None,
+    ) -> None:
+        self.work = work
+        self.now = work.now
+        self.book = book
+        self.limits = limits
+        self.lives = lives
+        self.payers = payers
+        self.habits = habits
+        self.house = house
+        self.fees = fees
+        self.rate = rate
+        self.cases: list[Case] = []
+        self.told: list[Published] = []
+
+    # money
+
+    def hold(self, life: Life, message: Message, standing: Standing, minor: int) -> Posted | Declined:
+        """Hold so much of the wallet for what is open, as the purchase's one hold."""
+        purchase = _purchase(life)
+        assert standing.expires_at is not None  # noqa: S101 - what is held has an end
+        posting = Posting(
+            id=TransferId(derived_id(message.event_id, "hold")),
+            debit=_account(purchase),
+            credit=self.house.target(standing),
+            money=Money(minor, standing.wallet),
+            kind=TransferKind.CARD_PURCHASE,
+            reference=purchase.id,
+        )
+        return self.book.hold(posting, standing.expires_at - self.now + MARGIN)
+
+    def void(self, message: Message, standing: Standing) -> None:
+        """Release what is held, if anything is."""
+        if standing.hold_id is None:
+            return
+        part = derived_id(message.event_id, "void")
+        voided = self.book.void(TransferId(part), TransferId(standing.hold_id))
+        if isinstance(voided, Declined):
+            raise AssertionError(f"an open purchase without its hold: {voided.reason.value}")
+
+    def post(
+        self, message: Message, part: str, debit: AccountId, credit: AccountId, money: Money
+    ) -> None:
+        """Move money between the bank's own accounts, which cannot fail; of nothing, nothing."""
+        if money.minor == 0:
+            return
+        if money.minor < 0:
+            debit, credit, money = credit, debit, Money(-money.minor, money.currency)
+        posting = Posting(
+            id=TransferId(derived_id(message.event_id, part)),
+            debit=debit,
+            credit=credit,
+            money=money,
+            kind=TransferKind.CARD_EXCHANGE,
+            reference=message.authorisation_id,
+        )
+        answer = self.book.post(posting)
+        if isinstance(answer, Declined):
+            raise AssertionError(f"between house accounts: {answer.reason.value}")
+
+    def exchange(self, message: Message, standing: Standing, before: int, after: int) -> None:
+        """The bank's side of a purchase in another currency, going from `before` to `after` of what
+        it settles (backwards for what is given back)."""
+        if standing.rate is None or before == after:
+            return
+        house, wallet = self.house, standing.wallet
+        part = standing.pricing.between(before, after)
+        settled = Money(after - before, standing.settlement)
+        position = house.position[wallet]
+        self.post(
+            message,
+            "settled",
+            house.position[standing.settlement],
+            house.settlement[standing.settlement],
+            settled,
+        )
+        spread = Money(part.spread, wallet)
+        self.post(message, "spread", position, house.spread[wallet], spread)
+        rounding = Money(part.rounding, wallet)
+        self.post(message, "rounding", position, house.rounding[wallet], rounding)
+
+    # limits
+
+    def want(self, life: Life, minor: int, at: datetime | None = None) -> Want:
+        """How so much of a purchase counts; `at`: when it was counted before."""
+        purchase, payer = _purchase(life), self.payers.of(life.purchase and life.purchase.card_id)
+        return want_of(purchase, payer, Money(minor, self.currency(life)), at)
+
+    def currency(self, life: Life) -> Currency:
+        return life.standing.wallet
+
+    def recount(
+        self, life: Life, moved: Moved, standing: Standing, minor: int, *, ask: bool = False
+    ) -> Standing | Declined:
+        """Have the limits count `minor` for this purchase in place of what they count now: less is
+        given back where it was counted, more is counted now. With `ask` more must be allowed."""
+        before, at = standing.counted_minor, standing.counted_at
+        if minor == before:
+            return standing
+        if minor < before:
+            assert at is not None  # noqa: S101 - what is counted was counted at some moment
+            kept = Money(minor, standing.wallet) if minor else None
+            self.limits.release(self._want(life, standing, before, at), kept)
+            moved.released, moved.released_at = before - minor, at
+            moved.released_uses = 0 if minor else 1
+            return replace(standing, counted_minor=minor)
+        if at is not None and before:
+            self.limits.release(self._want(life, standing, before, at))
+        want = self._want(life, standing, minor, None)
+        declined = self.limits.check(want) if ask else None
+        if declined is not None:
+            if at is not None and before:
+                self.limits.count(self._want(life, standing, before, at))
+            return declined
+        self.limits.count(want)
+        if at is not None and before:
+            moved.released, moved.released_uses, moved.released_at = before, 1, at
+        moved.counted, moved.counted_uses, moved.counted_at = minor, 1, self.now
+        return replace(standing, counted_minor=minor, counted_at=self.now)
+
+    def _want(self, life: Life, standing: Standing, minor: int, at: datetime | None) -> Want:
+        purchase = _purchase(life)
+        payer = self.payers.of(purchase.card_id)
+        return want_of(purchase, payer, Money(minor, standing.wallet), at)
+
+    # what is left behind
+
+    def record(
+        self, life: Life, message: Message, standing: Standing, moved: Moved, outcome: Outcome
+    ) -> Outcome:
+        """Keep an event with its answer; open its case, where it has one."""
+        purchase = life.purchase
+        if purchase is None:
+            purchase = life.purchase = purchase_of(message, self.payers, self.now)
+        own_undoing = message.refused is not None and message.original is not None
+        key = (TOO_LATE + _request_key(message)) if own_undoing else message.message_key
+        money = message.money
+        local = message.local or (
+            (0, standing.settlement.value)
+            if money is None
+            else (money.minor, money.currency.value)
+        )
+        event = Event(
+            authorisation_id=purchase.id,
+            place=len(life.events) + 1,
+            id=message.event_id,
+            kind=message.kind,
+            message_key=key,
+            fingerprint=message.fingerprint,
+            answer=_ENCODER.encode(outcome),
+            reason=outcome.reason.value if isinstance(outcome, Declined) else None,
+            cardholder_minor=moved.cardholder,
+            cardholder_currency=standing.wallet.value,
+            settlement_minor=0 if money is None else money.minor,
+            settlement_currency=standing.settlement.value,
+            merchant_minor=local[0],
+            merchant_currency=local[1],
+            fee_minor=moved.fee,
+            transfer_id=moved.transfer_id,
+            paid_minor=moved.paid,
+            short_minor=moved.short,
+            counted_minor=moved.counted,
+            counted_uses=moved.counted_uses,
+            counted_at=moved.counted_at,
+            released_minor=moved.released,
+            released_uses=moved.released_uses,
+            released_at=moved.released_at,
+            standing=standing,
+            at=self.now,
+        )
+        self.lives.add(life, event)
+        if moved.cause is not None:
+            self._open_case(purchase, event, moved, standing)
+        return outcome
+
+    def _open_case(
+        self, purchase: Purchase, event: Event, moved: Moved, standing: Standing
+    ) -> None:
+        assert moved.cause is not None  # noqa: S101 - asked before
+        self.cases.append(
+            Case(
+                id=derived_id(event.id, "case"),
+                authorisation_id=purchase.id,
+                event_id=event.id,
+                holder_id=purchase.holder_id,
+                cause=moved.cause,
+                beyond_minor=moved.beyond,
+                short_minor=moved.short,
+                currency=standing.wallet.value,
+                at=self.now,
+            )
+        )
+        self.work.note(
+            "authorisation.case",
+            str(purchase.id),
+            holder_id=purchase.holder_id,
+            reason=moved.cause.value,
+        )
+
+    def answer(
+        self, life: Life, message: Message, standing: Standing, moved: Moved, **facts: str | int
+    ) -> Done:
+        """What the network is told of a message that was taken."""
+        told: dict[str, Any] = {
+            "authorisation_id": str(message.authorisation_id),
+            "event_id": str(message.event_id),
+            "kind": message.kind.value,
+            "status": status_of(standing, self.now).value,
+            "approval_code": f"{message.event_id.int % 1_000_000:06d}",
+            "currency": standing.settlement.value,
+            "open_minor": standing.open_s,
+            "cleared_minor": standing.cleared_s,
+            "returned_minor": standing.returned_s,
+            "cardholder_minor": moved.cardholder,
+            "cardholder_currency": standing.wallet.value,
+            "hold_minor": standing.held_minor,
+        }
+        if standing.rate is not None:
+            told["rate_hundredths"] = standing.rate.mid_hundredths
+            told["spread_bps"] = standing.rate.spread_bps
+        if standing.fee_minor:
+            told["fee_minor"] = standing.fee_minor
+        if standing.expires_at is not None and standing.open_s:
+            told["expires_at"] = standing.expires_at.isoformat()
+        purchase = life.purchase
+        if purchase is not None and purchase.account_id is not None:
+            told["available_minor"] = self.book.available(purchase.account_id).minor
+        return Done(answer={**told, **moved.facts, **facts})
+
+    def tell(self, event: Published) -> None:
+        self.told.append(event)
+
+
+def want_of(purchase: Purchase, payer: Payer | None, money: Money, at: datetime | None) -> Want:
+    return Want(
+        holder_id=_holder(purchase),
+        money=money,
+        kind=TransferKind.CARD_PURCHASE,
+        channel=purchase.channel,
+        card_id=_card(purchase),
+        own=payer.own if payer is not None and at is None else None,
+        at=at,
+    )
+
+
+def purchase_of(message: Message, payers: Payers, now: datetime) -> Purchase:
+    """The purchase that a message begins."""
+    payer = payers.of(message.card_id)
+    merchant = message.merchant
+    assert merchant is not None  # noqa: S101 - the doors see to it that a first message names one
+    return Purchase(
+        id=message.authorisation_id,
+        key=message.lifecycle,
+        network=message.network,
+        holder_id=None if payer is None else payer.holder_id,
+        card_id=None if payer is None else payer.card_id,
+        account_id=None if payer is None else payer.account_id,
+        last_four=None if payer is None else payer.last_four,
+        channel=message.channel,
+        merchant=merchant,
+        at=now,
+    )
+
+
+def _request_key(message: Message) -> str:
+    return f"request|{message.key}"
+
+
+def _purchase(life: Life) -> Purchase:
+    assert life.purchase is not None  # noqa: S101 - made before anything is decided on it
+    return life.purchase
+
+
+def _account(purchase: Purchase) -> AccountId:
+    assert purchase.account_id is not None  # noqa: S101 - nothing is held for a card not ours
+    return purchase.account_id
+
+
+def _holder(purchase: Purchase) -> HolderId:
+    assert purchase.holder_id is not None  # noqa: S101 - as above
+    return purchase.holder_id
+
+
+def _card(purchase: Purchase) -> CardId:
+    assert purchase.card_id is not None  # noqa: S101 - as above
+    return purchase.card_id
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+__all__: Sequence[str] = ("Counter", "House", "Moved")
