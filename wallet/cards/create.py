@@ -18,10 +18,11 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
-from wallet.cards import rows, wording
+from wallet.cards import adding, rows, wording
+from wallet.cards.adding import NewCard
 from wallet.cards.fees import Due, Prices, open_fees, prices
 from wallet.cards.numbers import expiry_for
-from wallet.cards.rows import NewCard, Standing
+from wallet.cards.rows import Standing
 from wallet.cards.rules import CardRules, Issuing
 from wallet.cards.states import CardKind, Channel, decide_smart_id
 from wallet.clock import day_of
@@ -188,7 +189,7 @@ async def _authorise(
             live[plan.smart_id_id] = already + 1
             new.append(_new_card(due.consumed, plan))
             actors.append(actor_of(due.consumed))
-    made = await rows.add(work, issuing.vault, new, "app", actors)
+    made = await adding.add(work, issuing.vault, new, "app", actors)
     await fees.write()
     return [
         no or Done(answer={"card": made[plan.card_id].view(work.now)})

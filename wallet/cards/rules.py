@@ -31,8 +31,12 @@ class CardRules(Struct, frozen=True, kw_only=True):
     """Whether one bank's ATM may make a card for another bank's Smart ID. The only public word
     is ACLEDA's, of its own cards, so: no, and the screen says which bank to go to."""
 
-    cvv_step: timedelta = timedelta(hours=1)
+    cvv_step: timedelta = timedelta(minutes=5)
     cvv_steps_either_side: int = 1
+    cvv_tries: int = 3
+    """With three digits the count of tries is the control, not the arithmetic: so many wrong ones
+    in a row lock the check value until the holder has the card shown again, signed and with a
+    code."""
     shown_for_s: int = 60
     reveals_per_hour: int = 10
 
