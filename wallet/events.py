@@ -99,6 +99,47 @@ class CardWaiting(_Event, frozen=True, kw_only=True, tag="card.waiting"):
     claim_expires_at: datetime
 
 
+class _Purchase(_Event, frozen=True, kw_only=True):
+    """`money` as the shop asked it, `charged` what it is to the wallet."""
+
+    authorisation_id: str
+    last_four: str
+    merchant: str
+    money: Money
+    charged: Money
+
+
+class PurchaseAllowed(_Purchase, frozen=True, kw_only=True, tag="purchase.allowed"):
+    """A shop may take this: it is held."""
+
+
+class PurchaseDeclined(_Purchase, frozen=True, kw_only=True, tag="purchase.declined"):
+    """`reason` is the catalogue's; what to do about it stands with its words."""
+
+    reason: str
+
+
+class PurchaseTaken(_Purchase, frozen=True, kw_only=True, tag="purchase.taken"):
+    """The shop took its money."""
+
+
+class PurchaseReleased(_Purchase, frozen=True, kw_only=True, tag="purchase.released"):
+    """What was held is free again: `cause` is reversed, expired or too_late."""
+
+    cause: str
+
+
+class PurchaseReturned(_Purchase, frozen=True, kw_only=True, tag="purchase.returned"):
+    """The shop gave money back."""
+
+
+class PurchaseAsked(_Purchase, frozen=True, kw_only=True, tag="purchase.asked"):
+    """A purchase out of pattern waits for its holder's yes in the app, until `ends_at`."""
+
+    challenge_id: str
+    ends_at: datetime
+
+
 class SmartIdPaymentChanged(_Event, frozen=True, kw_only=True, tag="smart_id.payment_changed"):
     state: str
     cause: str
@@ -145,6 +186,12 @@ Event = (
     | CardChanged
     | CardRevealed
     | CardWaiting
+    | PurchaseAllowed
+    | PurchaseDeclined
+    | PurchaseTaken
+    | PurchaseReleased
+    | PurchaseReturned
+    | PurchaseAsked
     | SmartIdPaymentChanged
     | DevicePaired
     | SecurityNotice

@@ -117,6 +117,11 @@ class Reason(enum.StrEnum):
     PHONE_NOT_PAIRED = "phone_not_paired"
     ATM_DECLINED = "atm_declined"
     REVEAL_SPENT = "reveal_spent"
+    # purchases with cards
+    CARD_UNKNOWN = "card_unknown"
+    PURCHASE_UNCONFIRMED = "purchase_unconfirmed"
+    MESSAGE_DIFFERS = "message_differs"
+    ANSWER_TOO_LATE = "answer_too_late"
     # KHQR
     QR_INVALID = "qr_invalid"
     QR_FOREIGN = "qr_foreign"

@@ -18,15 +18,16 @@ from msgspec.structs import replace
 
 from wallet.authorisations.amounts import Rate
 from wallet.authorisations.habits import Habits
-from wallet.authorisations.messages import TOO_LATE, Message
-from wallet.authorisations.payers import Payer, Payers
+from wallet.authorisations.messages import Merchant, Message
 from wallet.authorisations.records import Case, Cause, Event, Life, Lives, Purchase
 from wallet.authorisations.states import Standing, status_of
+from wallet.cards.purchasing import Tray
+from wallet.cards.states import Card
 from wallet.events import Event as Published
-from wallet.fees import FeeSheet
+from wallet.fees import FeeSheet, charge
 from wallet.identifiers import AccountId, CardId, HolderId, TransferId, derived_id
 from wallet.ledger.book import Book, Posted, Posting, TransferKind
-from wallet.limits import Limits, Want
+from wallet.limits import Limits, OwnLimits, Want
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Facts, Outcome
 from wallet.work import Work
@@ -35,6 +36,9 @@ LIFE: Final = timedelta(days=7)
 """How long an authorisation holds money that no shop has taken."""
 
 LONGEST_LIFE: Final = timedelta(days=31)
+UNNAMED: Final = Merchant(id="", name="")
+"""Of a purchase that began with a reversal, which names no shop."""
+
 MARGIN: Final = timedelta(days=14)
 """The hold in the books outlives the authorisation, so that its own state decides, never that."""
 
@@ -85,7 +89,7 @@ class Counter:
         book: Book,
         limits: Limits,
         lives: Lives,
-        payers: Payers,
+        tray: Tray,
         habits: Habits,
         house: House,
         fees: FeeSheet,
@@ -96,7 +100,7 @@ class Counter:
         self.book = book
         self.limits = limits
         self.lives = lives
-        self.payers = payers
+        self.tray = tray
         self.habits = habits
         self.house = house
         self.fees = fees
@@ -106,19 +110,58 @@ class Counter:
 
     # money
 
-    def hold(self, life: Life, message: Message, standing: Standing, minor: int) -> Posted | Declined:
-        """Hold so much of the wallet for what is open, as the purchase's one hold."""
-        purchase = _purchase(life)
+    def card(self, message: Message) -> Card | None:
+        """The card a message names, by its id or its number; None when it is not ours."""
+        if message.number_index is not None:
+            return self.tray.by_index(message.number_index)
+        return None if message.card_id is None else self.tray.card(message.card_id)
+
+    def held(
+        self, life: Life, message: Message, standing: Standing, *, short: bool = False
+    ) -> Standing | Declined:
+        """Hold the wallet's money for what is open, with the fee that is still to be taken. With
+        `short` whatever is there of it, and of a closed wallet nothing."""
+        free = replace(standing, held_minor=0, hold_id=None)
+        if standing.open_s == 0:
+            return free
+        account = _account(_purchase(life))
+        ends = standing.cleared_s + standing.open_s
+        minor = standing.pricing.between(standing.cleared_s, ends).charge
+        minor += 0 if standing.fee_taken else standing.fee_minor
+        if short:
+            minor = min(minor, self.book.available(account).minor)
+        if minor <= 0:
+            return free
         assert standing.expires_at is not None  # noqa: S101 - what is held has an end
+        hold_id = TransferId(derived_id(message.event_id, "hold"))
         posting = Posting(
-            id=TransferId(derived_id(message.event_id, "hold")),
-            debit=_account(purchase),
+            id=hold_id,
+            debit=account,
             credit=self.house.target(standing),
             money=Money(minor, standing.wallet),
             kind=TransferKind.CARD_PURCHASE,
-            reference=purchase.id,
+            reference=_purchase(life).id,
         )
-        return self.book.hold(posting, standing.expires_at - self.now + MARGIN)
+        posted = self.book.hold(posting, standing.expires_at - self.now + MARGIN)
+        if isinstance(posted, Declined):
+            return free if short else posted
+        return replace(standing, held_minor=minor, hold_id=hold_id)
+
+    def charge_fee(
+        self, life: Life, message: Message, standing: Standing, moved: Moved
+    ) -> Standing:
+        """Take the bank's fee, once, with what is taken first; a wallet that has no more than what
+        the shop took is let off."""
+        if standing.fee_taken or standing.fee_minor == 0:
+            return replace(standing, fee_taken=True)
+        fee = Money(standing.fee_minor, standing.wallet)
+        account, income = _account(_purchase(life)), self.house.fees[standing.wallet]
+        act = TransferId(message.event_id)
+        charged = charge(self.book, act, account, income, fee, TransferKind.FEE)
+        if isinstance(charged, Declined):
+            return replace(standing, fee_taken=True, fee_minor=0)
+        moved.fee = fee.minor
+        return replace(standing, fee_taken=True)
 
     def void(self, message: Message, standing: Standing) -> None:
         """Release what is held, if anything is."""
@@ -170,15 +213,13 @@ class Counter:
         rounding = Money(part.rounding, wallet)
         self.post(message, "rounding", position, house.rounding[wallet], rounding)
 
+    def suspense(self, standing: Standing) -> AccountId:
+        return self.house.suspense[standing.wallet]
+
+    def suspense_of(self, currency: Currency) -> AccountId:
+        return self.house.suspense[currency]
+
     # limits
-
-    def want(self, life: Life, minor: int, at: datetime | None = None) -> Want:
-        """How so much of a purchase counts; `at`: when it was counted before."""
-        purchase, payer = _purchase(life), self.payers.of(life.purchase and life.purchase.card_id)
-        return want_of(purchase, payer, Money(minor, self.currency(life)), at)
-
-    def currency(self, life: Life) -> Currency:
-        return life.standing.wallet
 
     def recount(
         self, life: Life, moved: Moved, standing: Standing, minor: int, *, ask: bool = False
@@ -209,10 +250,22 @@ class Counter:
         moved.counted, moved.counted_uses, moved.counted_at = minor, 1, self.now
         return replace(standing, counted_minor=minor, counted_at=self.now)
 
+    def uncount(
+        self, life: Life, moved: Moved, counted: Standing, before: Standing | None = None
+    ) -> None:
+        """Leave the limits as they were before the `recount` that led to `counted`."""
+        if not moved.counted:
+            return
+        self.limits.release(self._want(life, counted, counted.counted_minor, counted.counted_at))
+        if moved.released and before is not None:
+            self.limits.count(self._want(life, before, before.counted_minor, before.counted_at))
+        moved.counted, moved.counted_uses, moved.counted_at = 0, 0, None
+        moved.released, moved.released_uses, moved.released_at = 0, 0, None
+
     def _want(self, life: Life, standing: Standing, minor: int, at: datetime | None) -> Want:
         purchase = _purchase(life)
-        payer = self.payers.of(purchase.card_id)
-        return want_of(purchase, payer, Money(minor, standing.wallet), at)
+        card = None if at is not None else self.tray.card(_card(purchase))
+        return want_of(purchase, card, Money(minor, standing.wallet), at)
 
     # what is left behind
 
@@ -222,9 +275,7 @@ class Counter:
         """Keep an event with its answer; open its case, where it has one."""
         purchase = life.purchase
         if purchase is None:
-            purchase = life.purchase = purchase_of(message, self.payers, self.now)
-        own_undoing = message.refused is not None and message.original is not None
-        key = (TOO_LATE + _request_key(message)) if own_undoing else message.message_key
+            purchase = life.purchase = purchase_of(message, None, self.now)
         money = message.money
         local = message.local or (
             (0, standing.settlement.value)
@@ -236,7 +287,7 @@ class Counter:
             place=len(life.events) + 1,
             id=message.event_id,
             kind=message.kind,
-            message_key=key,
+            message_key=message.message_key,
             fingerprint=message.fingerprint,
             answer=_ENCODER.encode(outcome),
             reason=outcome.reason.value if isinstance(outcome, Declined) else None,
@@ -322,39 +373,42 @@ class Counter:
         self.told.append(event)
 
 
-def want_of(purchase: Purchase, payer: Payer | None, money: Money, at: datetime | None) -> Want:
+def want_of(purchase: Purchase, card: Card | None, money: Money, at: datetime | None) -> Want:
+    """How so much of a purchase counts. `card`: whose own limits are asked; `at`: when it was
+    counted, of what is given back."""
     return Want(
         holder_id=_holder(purchase),
         money=money,
         kind=TransferKind.CARD_PURCHASE,
         channel=purchase.channel,
         card_id=_card(purchase),
-        own=payer.own if payer is not None and at is None else None,
+        own=None if card is None else own_of(card),
         at=at,
     )
 
 
-def purchase_of(message: Message, payers: Payers, now: datetime) -> Purchase:
+def own_of(card: Card) -> OwnLimits:
+    return OwnLimits(
+        per_use_minor=card.per_use_limit_minor,
+        daily_minor=card.daily_limit_minor,
+        uses_per_day=card.uses_per_day,
+    )
+
+
+def purchase_of(message: Message, card: Card | None, now: datetime) -> Purchase:
     """The purchase that a message begins."""
-    payer = payers.of(message.card_id)
-    merchant = message.merchant
-    assert merchant is not None  # noqa: S101 - the doors see to it that a first message names one
     return Purchase(
         id=message.authorisation_id,
         key=message.lifecycle,
         network=message.network,
-        holder_id=None if payer is None else payer.holder_id,
-        card_id=None if payer is None else payer.card_id,
-        account_id=None if payer is None else payer.account_id,
-        last_four=None if payer is None else payer.last_four,
+        holder_id=None if card is None else card.holder_id,
+        card_id=None if card is None else card.id,
+        account_id=None if card is None else card.account_id,
+        last_four=None if card is None else card.last_four,
         channel=message.channel,
-        merchant=merchant,
+        merchant=message.merchant or UNNAMED,
         at=now,
     )
-
-
-def _request_key(message: Message) -> str:
-    return f"request|{message.key}"
 
 
 def _purchase(life: Life) -> Purchase:

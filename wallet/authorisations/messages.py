@@ -19,10 +19,10 @@ from uuid import UUID, uuid5
 import msgspec
 from msgspec import Struct
 
+from wallet.cards.purchasing import Presented
 from wallet.identifiers import BankId, CardId
 from wallet.limits import Channel
 from wallet.money import Money
-from wallet.outcomes import Reason
 
 _NAMESPACE: Final = UUID("6f0a4c1e-5d0b-4c53-9a5e-0e7b8f3f2d11")
 
@@ -73,10 +73,16 @@ class Message(Struct, frozen=True, kw_only=True):
     original: str | None = None
     network: str = "sim"
     card_id: CardId | None = None
+    number_index: bytes | None = None
+    """What the card is found by, where the network told its number."""
+    presented: Presented | None = None
+    """What was keyed in at the shop, to be checked with the card."""
     money: Money | None = None
     local: tuple[int, str] | None = None
     merchant: Merchant | None = None
     channel: Channel = Channel.ONLINE
+    recurring: bool = False
+    """Charged under a standing agreement."""
     deadline: datetime | None = None
     """From when on nobody waits for the answer: declined, and nothing stays held."""
     partial_ok: bool = False
@@ -87,8 +93,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """The network said yes in our place."""
     lasts: timedelta | None = None
     """How long to hold, where the shop says so (a hotel); none: the programme's own time."""
-    refused: Reason | None = None
-    """What the door found wrong with the card itself (number, check value): declined with it."""
+    too_late: bool = False
+    """Our own reversal of a request that was answered after its deadline."""
 
     @property
     def lifecycle(self) -> str:
@@ -98,6 +104,8 @@ class Message(Struct, frozen=True, kw_only=True):
     @property
     def message_key(self) -> str:
         """One network key may name a request, its reversal and its clearing: the class tells."""
+        if self.too_late:
+            return f"{TOO_LATE}{CLASSES[Kind.AUTHORIZATION]}|{self.key}"
         return f"{CLASSES[self.kind]}|{self.key}"
 
     @property
@@ -116,6 +124,7 @@ class Message(Struct, frozen=True, kw_only=True):
             self.kind,
             self.lifecycle,
             None if self.card_id is None else str(self.card_id),
+            None if self.number_index is None else self.number_index.hex(),
             None if self.money is None else (self.money.minor, self.money.currency.value),
             None if self.merchant is None else self.merchant.id,
         )
@@ -147,7 +156,7 @@ def undoing(message: Message) -> Message:
         key=message.key,
         original=message.lifecycle,
         network=message.network,
-        refused=Reason.ANSWER_TOO_LATE,
+        too_late=True,
     )
 
 

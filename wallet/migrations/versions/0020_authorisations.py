@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0020_authorisations"
-down_revision = "0013_payments_quicker"
+down_revision = "0018_cards_whole"
 
 
 def upgrade() -> None:
