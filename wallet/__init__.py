@@ -14,7 +14,8 @@ Reading order, each room standing on those before it:
 8. registry, access, limits, fees, seals  people, banks, Smart IDs; devices, codes, intents, staff;
                                          how much, how often, at what cost; the books under signed
                                          roots, and receipts from them
-9. exchange, cards                       riel and dollars; virtual cards tied to the Smart ID
-10. salary, topups, qr                   how money comes and goes
+9. exchange, controls, cards             riel and dollars; which purchases cards, holders and banks
+                                         allow; virtual cards tied to the Smart ID
+10. salary, topups, qr, authorisations   how money comes and goes
 11. disputes, proposals                  putting right what went wrong; four eyes on the terms
 """

@@ -61,6 +61,12 @@ class Reason(enum.StrEnum):
     OTP_UNAVAILABLE = "otp_unavailable"
     # limits
     LIMIT_EXCEEDED = "limit_exceeded"
+    # controls of a card's purchases
+    CHANNEL_NOT_ALLOWED = "channel_not_allowed"
+    COUNTRY_NOT_ALLOWED = "country_not_allowed"
+    MCC_NOT_ALLOWED = "mcc_not_allowed"
+    MERCHANT_NOT_ALLOWED = "merchant_not_allowed"
+    OUTSIDE_TIME_WINDOW = "outside_time_window"
     # exchange
     QUOTE_EXPIRED = "quote_expired"
     EXCHANGE_UNAVAILABLE = "exchange_unavailable"

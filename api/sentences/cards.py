@@ -85,6 +85,34 @@ CARDS: Final[dict[Reason, tuple[str, str]]] = {
         "The request cannot be done at this ATM; see the app or your bank.",
         "មិនអាចធ្វើសំណើនេះនៅ ATM នេះបានទេ សូមមើលក្នុងកម្មវិធី ឬសួរធនាគារ។",
     ),
+    Reason.CHANNEL_NOT_ALLOWED: (
+        "This card may not be used this way ({channel}); change its controls in the app, or, where "
+        "your bank set the rule, ask your bank.",
+        "កាតនេះមិនអាចប្រើតាមវិធីនេះ ({channel}) បានទេ សូមប្តូរការកំណត់កាតក្នុងកម្មវិធី "
+        "ឬសួរធនាគារ ប្រសិនបើធនាគារជាអ្នកកំណត់។",
+    ),
+    Reason.COUNTRY_NOT_ALLOWED: (
+        "Purchases in this country ({country}) are not allowed; change the card's controls in the "
+        "app, or, where your bank set the rule, ask your bank.",
+        "មិនអនុញ្ញាតឱ្យទិញទំនិញក្នុងប្រទេសនេះ ({country}) ទេ សូមប្តូរការកំណត់កាតក្នុងកម្មវិធី "
+        "ឬសួរធនាគារ ប្រសិនបើធនាគារជាអ្នកកំណត់។",
+    ),
+    Reason.MCC_NOT_ALLOWED: (
+        "Purchases at this kind of shop ({mcc}) are not allowed; change the card's controls in the "
+        "app, or, where your bank set the rule, ask your bank.",
+        "មិនអនុញ្ញាតឱ្យទិញនៅហាងប្រភេទនេះ ({mcc}) ទេ សូមប្តូរការកំណត់កាតក្នុងកម្មវិធី "
+        "ឬសួរធនាគារ ប្រសិនបើធនាគារជាអ្នកកំណត់។",
+    ),
+    Reason.MERCHANT_NOT_ALLOWED: (
+        "Purchases from {merchant_name} are not allowed; change the card's controls in the app, "
+        "or, where your bank set the rule, ask your bank.",
+        "មិនអនុញ្ញាតឱ្យទិញពី {merchant_name} ទេ សូមប្តូរការកំណត់កាតក្នុងកម្មវិធី ឬសួរធនាគារ ប្រសិនបើធនាគារជាអ្នកកំណត់។",
+    ),
+    Reason.OUTSIDE_TIME_WINDOW: (
+        "Purchases are not allowed at this hour; they are again from {opens_at} (Phnom Penh time), "
+        "or change the card's hours in the app.",
+        "មិនអនុញ្ញាតឱ្យទិញនៅម៉ោងនេះទេ អាចទិញបានវិញចាប់ពី {opens_at} (ម៉ោងនៅភ្នំពេញ) ឬសូមប្តូរម៉ោងកំណត់របស់កាតក្នុងកម្មវិធី។",
+    ),
     Reason.REVEAL_SPENT: (
         "These details were shown once already; ask to see them again.",
         "ព័ត៌មាននេះបានបង្ហាញរួចហើយ សូមស្នើមើលម្តងទៀត។",

@@ -16,18 +16,20 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wallet import controls
 from wallet.authorisations.amounts import Rate
 from wallet.authorisations.habits import Habits
 from wallet.authorisations.messages import Merchant, Message
 from wallet.authorisations.records import Case, Cause, Event, Life, Lives, Purchase
-from wallet.authorisations.states import Standing, status_of
+from wallet.authorisations.states import Counted, Standing, status_of
 from wallet.cards.purchasing import Tray
 from wallet.cards.states import Card
+from wallet.controls import Controls
 from wallet.events import Event as Published
 from wallet.fees import FeeSheet, charge
 from wallet.identifiers import AccountId, CardId, HolderId, TransferId, derived_id
-from wallet.ledger.book import Book, Posted, Posting, TransferKind
-from wallet.limits import Limits, OwnLimits, Want
+from wallet.ledger.book import Book, Posting, TransferKind
+from wallet.limits import OwnLimits
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Facts, Outcome
 from wallet.work import Work
@@ -53,6 +55,17 @@ class House(Struct, frozen=True, kw_only=True):
     suspense: Mapping[Currency, AccountId]
     fees: Mapping[Currency, AccountId]
 
+    def every(self) -> list[AccountId]:
+        each = (
+            self.settlement,
+            self.position,
+            self.spread,
+            self.rounding,
+            self.suspense,
+            self.fees,
+        )
+        return [account for of in each for account in of.values()]
+
     def target(self, standing: Standing) -> AccountId:
         """Where a wallet's money for this purchase goes."""
         if standing.settlement is standing.wallet:
@@ -68,12 +81,6 @@ class Moved(Struct, kw_only=True):
     short: int = 0
     cardholder: int = 0
     fee: int = 0
-    counted: int = 0
-    counted_uses: int = 0
-    counted_at: datetime | None = None
-    released: int = 0
-    released_uses: int = 0
-    released_at: datetime | None = None
     cause: Cause | None = None
     beyond: int = 0
     facts: Facts = {}
@@ -87,7 +94,7 @@ class Counter:
         work: Work,
         *,
         book: Book,
-        limits: Limits,
+        controls: Controls,
         lives: Lives,
         tray: Tray,
         habits: Habits,
@@ -98,7 +105,7 @@ class Counter:
         self.work = work
         self.now = work.now
         self.book = book
-        self.limits = limits
+        self.controls = controls
         self.lives = lives
         self.tray = tray
         self.habits = habits
@@ -111,32 +118,40 @@ class Counter:
     # money
 
     def card(self, message: Message) -> Card | None:
-        """The card a message names, by its id or its number; None when it is not ours."""
-        if message.number_index is not None:
-            return self.tray.by_index(message.number_index)
-        return None if message.card_id is None else self.tray.card(message.card_id)
+        """The card a message names; None when it is not ours."""
+        return card_of(self.tray, message)
 
-    def held(
-        self, life: Life, message: Message, standing: Standing, *, short: bool = False
-    ) -> Standing | Declined:
-        """Hold the wallet's money for what is open, with the fee that is still to be taken. With
-        `short` whatever is there of it, and of a closed wallet nothing."""
+    def held(self, life: Life, message: Message, standing: Standing) -> Standing | Declined:
+        """Hold the wallet's money for what is open, with the fee that is still to be taken."""
+        return self._held(life, message, standing, self._needed(standing))
+
+    def held_short(self, life: Life, message: Message, standing: Standing) -> Standing:
+        """Hold as much of it as there is; of a closed wallet nothing."""
         free = replace(standing, held_minor=0, hold_id=None)
+        minor = self._needed(standing)
+        if minor:
+            account = _account(_purchase(life))
+            minor = min(minor, self.book.available(account).minor)
+        held = self._held(life, message, standing, minor)
+        return free if isinstance(held, Declined) else held
+
+    def _needed(self, standing: Standing) -> int:
         if standing.open_s == 0:
-            return free
-        account = _account(_purchase(life))
+            return 0
         ends = standing.cleared_s + standing.open_s
         minor = standing.pricing.between(standing.cleared_s, ends).charge
-        minor += 0 if standing.fee_taken else standing.fee_minor
-        if short:
-            minor = min(minor, self.book.available(account).minor)
+        return minor + (0 if standing.fee_taken else standing.fee_minor)
+
+    def _held(
+        self, life: Life, message: Message, standing: Standing, minor: int
+    ) -> Standing | Declined:
         if minor <= 0:
-            return free
+            return replace(standing, held_minor=0, hold_id=None)
         assert standing.expires_at is not None  # noqa: S101 - what is held has an end
         hold_id = TransferId(derived_id(message.event_id, "hold"))
         posting = Posting(
             id=hold_id,
-            debit=account,
+            debit=_account(_purchase(life)),
             credit=self.house.target(standing),
             money=Money(minor, standing.wallet),
             kind=TransferKind.CARD_PURCHASE,
@@ -144,7 +159,7 @@ class Counter:
         )
         posted = self.book.hold(posting, standing.expires_at - self.now + MARGIN)
         if isinstance(posted, Declined):
-            return free if short else posted
+            return posted
         return replace(standing, held_minor=minor, hold_id=hold_id)
 
     def charge_fee(
@@ -221,51 +236,47 @@ class Counter:
 
     # limits
 
-    def recount(
-        self, life: Life, moved: Moved, standing: Standing, minor: int, *, ask: bool = False
-    ) -> Standing | Declined:
-        """Have the limits count `minor` for this purchase in place of what they count now: less is
-        given back where it was counted, more is counted now. With `ask` more must be allowed."""
-        before, at = standing.counted_minor, standing.counted_at
-        if minor == before:
-            return standing
-        if minor < before:
-            assert at is not None  # noqa: S101 - what is counted was counted at some moment
-            kept = Money(minor, standing.wallet) if minor else None
-            self.limits.release(self._want(life, standing, before, at), kept)
-            moved.released, moved.released_at = before - minor, at
-            moved.released_uses = 0 if minor else 1
-            return replace(standing, counted_minor=minor)
-        if at is not None and before:
-            self.limits.release(self._want(life, standing, before, at))
-        want = self._want(life, standing, minor, None)
-        declined = self.limits.check(want) if ask else None
-        if declined is not None:
-            if at is not None and before:
-                self.limits.count(self._want(life, standing, before, at))
-            return declined
-        self.limits.count(want)
-        if at is not None and before:
-            moved.released, moved.released_uses, moved.released_at = before, 1, at
-        moved.counted, moved.counted_uses, moved.counted_at = minor, 1, self.now
-        return replace(standing, counted_minor=minor, counted_at=self.now)
-
-    def uncount(
-        self, life: Life, moved: Moved, counted: Standing, before: Standing | None = None
-    ) -> None:
-        """Leave the limits as they were before the `recount` that led to `counted`."""
-        if not moved.counted:
-            return
-        self.limits.release(self._want(life, counted, counted.counted_minor, counted.counted_at))
-        if moved.released and before is not None:
-            self.limits.count(self._want(life, before, before.counted_minor, before.counted_at))
-        moved.counted, moved.counted_uses, moved.counted_at = 0, 0, None
-        moved.released, moved.released_uses, moved.released_at = 0, 0, None
-
-    def _want(self, life: Life, standing: Standing, minor: int, at: datetime | None) -> Want:
+    def asking(
+        self, life: Life, message: Message, standing: Standing, minor: int, *, another: bool = True
+    ) -> controls.Purchase:
+        """So much of a purchase, as the controls are asked about it; not `another`: more of one."""
         purchase = _purchase(life)
-        card = None if at is not None else self.tray.card(_card(purchase))
-        return want_of(purchase, card, Money(minor, standing.wallet), at)
+        card = None if purchase.card_id is None else self.tray.card(purchase.card_id)
+        own = None if card is None else own_of(card)
+        asked = counted_of(
+            purchase, Counted(id=message.event_id, minor=minor, at=self.now), standing
+        )
+        return replace(asked, own=own, another=another)
+
+    def count(self, asked: controls.Purchase, standing: Standing) -> Standing:
+        """Count what is held or was taken by force."""
+        self.controls.count(asked)
+        part = Counted(id=asked.id, minor=asked.amount.minor, at=self.now)
+        return replace(standing, counted=(*standing.counted, part))
+
+    def recount(self, life: Life, message: Message, standing: Standing, minor: int) -> Standing:
+        """Have the limits count `minor` in all: less is given back where it was counted, the last
+        first; more, which nobody was asked about, is counted now."""
+        before = standing.counted_minor
+        if minor > before:
+            another = not standing.counted
+            more = self.asking(life, message, standing, minor - before, another=another)
+            return self.count(more, standing)
+        parts = list(standing.counted)
+        over = before - minor
+        while over > 0:
+            part = parts.pop()
+            back = min(over, part.minor)
+            over -= back
+            asked = counted_of(_purchase(life), part, standing)
+            asked = replace(asked, another=not parts)
+            if back == part.minor:
+                self.controls.give_back(asked)
+            else:
+                kept = part.minor - back
+                self.controls.give_back(asked, Money(kept, standing.wallet))
+                parts.append(replace(part, minor=kept))
+        return replace(standing, counted=tuple(parts))
 
     # what is left behind
 
@@ -278,9 +289,7 @@ class Counter:
             purchase = life.purchase = purchase_of(message, None, self.now)
         money = message.money
         local = message.local or (
-            (0, standing.settlement.value)
-            if money is None
-            else (money.minor, money.currency.value)
+            (0, standing.settlement.value) if money is None else (money.minor, money.currency.value)
         )
         event = Event(
             authorisation_id=purchase.id,
@@ -301,12 +310,6 @@ class Counter:
             transfer_id=moved.transfer_id,
             paid_minor=moved.paid,
             short_minor=moved.short,
-            counted_minor=moved.counted,
-            counted_uses=moved.counted_uses,
-            counted_at=moved.counted_at,
-            released_minor=moved.released,
-            released_uses=moved.released_uses,
-            released_at=moved.released_at,
             standing=standing,
             at=self.now,
         )
@@ -373,17 +376,24 @@ class Counter:
         self.told.append(event)
 
 
-def want_of(purchase: Purchase, card: Card | None, money: Money, at: datetime | None) -> Want:
-    """How so much of a purchase counts. `card`: whose own limits are asked; `at`: when it was
-    counted, of what is given back."""
-    return Want(
-        holder_id=_holder(purchase),
-        money=money,
-        kind=TransferKind.CARD_PURCHASE,
-        channel=purchase.channel,
+def card_of(tray: Tray, message: Message) -> Card | None:
+    """The card a message names, by its number or its id."""
+    if message.number_index is not None:
+        return tray.by_index(message.number_index)
+    return None if message.card_id is None else tray.card(message.card_id)
+
+
+def counted_of(purchase: Purchase, part: Counted, standing: Standing) -> controls.Purchase:
+    """A part of a purchase as it was counted."""
+    shop = purchase.merchant
+    return controls.Purchase(
+        id=part.id,
         card_id=_card(purchase),
-        own=None if card is None else own_of(card),
-        at=at,
+        holder_id=_holder(purchase),
+        amount=Money(part.minor, standing.wallet),
+        merchant=controls.Merchant(id=shop.id, name=shop.name, mcc=shop.mcc, country=shop.country),
+        channel=purchase.channel,
+        moment=part.at,
     )
 
 

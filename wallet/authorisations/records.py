@@ -77,22 +77,17 @@ class Event(Struct, frozen=True, kw_only=True):
     transfer_id: UUID | None = None
     paid_minor: int = 0
     short_minor: int = 0
-    counted_minor: int = 0
-    counted_uses: int = 0
-    counted_at: datetime | None = None
-    released_minor: int = 0
-    released_uses: int = 0
-    released_at: datetime | None = None
     standing: Standing
     at: datetime
 
     @property
     def outcome(self) -> Outcome:
         """What was answered."""
-        return _ANSWER.decode(self.answer)
+        answer: Outcome = _ANSWER.decode(self.answer)
+        return answer
 
 
-_ANSWER: Final = msgspec.json.Decoder(Outcome)
+_ANSWER: Final[Any] = msgspec.json.Decoder(Outcome)
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -238,7 +233,8 @@ def _store_open(work: Work, changed: Sequence[Life]) -> None:
 
 
 def _meanwhile() -> Exception:
-    return SerializationFailure("a purchase was moved by somebody else meanwhile")
+    failure: Exception = SerializationFailure("a purchase was moved by somebody else meanwhile")
+    return failure
 
 
 def _column(events: Sequence[Event], name: str) -> list[Any]:
@@ -285,10 +281,6 @@ _TYPES: Final = {
     "fingerprint": "bytea",
     "answer": "bytea",
     "transfer_id": "uuid",
-    "counted_uses": "integer",
-    "released_uses": "integer",
-    "counted_at": "timestamptz",
-    "released_at": "timestamptz",
     "at": "timestamptz",
 }
 

@@ -38,7 +38,7 @@ def reverse(counter: Counter, message: Message, life: Life) -> Outcome:
         left_s = message.money.minor - standing.cleared_s
     moved = Moved()
     before = standing.held_minor
-    standing = _released(counter, message, life, standing, left_s, moved)
+    standing = _released(counter, message, life, standing, left_s)
     if message.money is None:
         standing = replace(standing, voided=True, over=True)
     given_back = 0
@@ -80,20 +80,14 @@ def _released(
     life: Life,
     standing: Standing,
     left_s: int,
-    moved: Moved,
 ) -> Standing:
     """Hold `left_s` in place of what is held now."""
     if standing.open_s == 0:
         return standing
     counter.void(message, standing)
-    held = counter.held(life, message, replace(standing, open_s=left_s), short=True)
-    if isinstance(held, Declined):
-        raise AssertionError("what is held short is not declined")
+    held = counter.held_short(life, message, replace(standing, open_s=left_s))
     total = held.pricing.of(held.cleared_s + left_s).charge
-    counted = counter.recount(life, moved, held, min(total, held.counted_minor))
-    if isinstance(counted, Declined):
-        raise AssertionError("what is given back is not asked about")
-    return counted
+    return counter.recount(life, message, held, min(total, held.counted_minor))
 
 
 def _forestall(counter: Counter, message: Message, life: Life) -> Outcome:
@@ -116,7 +110,7 @@ def expire(counter: Counter, message: Message, life: Life) -> Outcome:
         return decline(counter, message, life, Declined(reason=Reason.ORIGINAL_NOT_FOUND))
     moved, before = Moved(), life.standing.held_minor
     was_open = life.standing.open_s > 0
-    standing = _released(counter, message, life, life.standing, 0, moved)
+    standing = _released(counter, message, life, life.standing, 0)
     if was_open:
         standing = replace(standing, over=True)
     moved.cardholder = before - standing.held_minor
@@ -125,5 +119,3 @@ def expire(counter: Counter, message: Message, life: Life) -> Outcome:
     if moved.cardholder:
         telling.released(counter, life, message, standing, moved, "expired")
     return outcome
-
-

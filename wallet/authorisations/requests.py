@@ -8,9 +8,7 @@ count). An advice is never declined for money: what the wallet lacks is held sho
 Who calls: serving. Each function answers, and leaves its event, on the counter it is given.
 """
 
-from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -27,11 +25,11 @@ from wallet.authorisations.messages import Kind, Merchant, Message
 from wallet.authorisations.records import Cause, Life
 from wallet.authorisations.states import Standing
 from wallet.cards import purchasing
-from wallet.cards.purchasing import decide_purchase, decide_usable
+from wallet.cards.purchasing import decide_usable
 from wallet.cards.states import Card
-from wallet.fees import Function, Network, decide_fee, fee_id
+from wallet.fees import Function, Network, decide_fee
 from wallet.identifiers import AccountId, TransferId, derived_id
-from wallet.ledger.book import Posted, Posting, TransferKind
+from wallet.ledger.book import Posting, TransferKind
 from wallet.money import Money
 from wallet.outcomes import Declined, Outcome, Reason
 
@@ -100,21 +98,17 @@ def _take(
         return replace(standing, approved=True)
     assert life.purchase is not None  # noqa: S101 - made before
     account = AccountId(life.purchase.account_id or 0)
-    counted = counter.recount(life, moved, standing, charge, ask=True)
-    if isinstance(counted, Declined):
-        return counted
-    moved.cardholder = charge
-    funded = _unfunded(counter, account, standing, charge) or _asked_about(
-        counter, message, life, standing, charge
+    asked = counter.asking(life, message, standing, charge)
+    no = (
+        counter.controls.decide(asked)
+        or _unfunded(counter, account, standing, charge)
+        or _asked_about(counter, message, life, standing, charge)
     )
-    if funded is None:
-        taken = _hold_or_post(counter, message, life, counted, allowed_s, charge, moved)
-        if isinstance(taken, Standing):
-            return taken
-        funded = taken
-    counter.uncount(life, moved, counted)
-    moved.cardholder = 0
-    return funded
+    if no is not None:
+        return no
+    moved.cardholder = charge
+    taken = _hold_or_post(counter, message, life, standing, allowed_s, charge, moved)
+    return taken if isinstance(taken, Declined) else counter.count(asked, taken)
 
 
 def _unfunded(
@@ -251,11 +245,21 @@ def increment(counter: Counter, message: Message, life: Life) -> Outcome:
     no = _increment_declined(counter, message, life)
     if no is not None:
         return decline(counter, message, life, no, standing)
-    more = _money(message).minor
-    taken = _reheld(counter, message, life, standing, standing.open_s + more, moved, ask=True)
+    more, begins = _money(message).minor, standing.cleared_s + standing.open_s
+    charge = standing.pricing.between(begins, begins + more).charge
+    asked = counter.asking(life, message, standing, charge, another=False)
+    no = (
+        Declined(reason=Reason.AMOUNT_ZERO) if charge == 0 else counter.controls.decide(asked)
+    ) or _whole_declined(counter, message, life, standing, standing.counted_minor + charge)
+    if no is not None:
+        return decline(counter, message, life, no, standing)
+    mark = counter.book.mark()
+    counter.void(message, standing)
+    taken = counter.held(life, message, replace(standing, open_s=standing.open_s + more))
     if isinstance(taken, Declined):
+        counter.book.undo(mark)
         return decline(counter, message, life, taken, standing)
-    taken = replace(taken, allowed_s=standing.allowed_s + more)
+    taken = counter.count(asked, replace(taken, allowed_s=standing.allowed_s + more))
     moved.cardholder = taken.held_minor - standing.held_minor
     outcome = counter.answer(life, message, taken, moved, approved_minor=more)
     counter.record(life, message, taken, moved, outcome)
@@ -279,28 +283,12 @@ def _increment_declined(counter: Counter, message: Message, life: Life) -> Decli
     return None if card is None else decide_usable(card, counter.now)
 
 
-def _reheld(
-    counter: Counter,
-    message: Message,
-    life: Life,
-    standing: Standing,
-    open_s: int,
-    moved: Moved,
-    *,
-    ask: bool,
-) -> Standing | Declined:
-    """Hold for `open_s` in place of what is held now: both limits and books, or neither."""
-    total = standing.pricing.of(standing.cleared_s + open_s).charge
-    counted = counter.recount(life, moved, standing, total, ask=ask)
-    if isinstance(counted, Declined):
-        return counted
-    mark = counter.book.mark()
-    counter.void(message, standing)
-    held = counter.held(life, message, replace(counted, open_s=open_s), short=not ask)
-    if isinstance(held, Declined):
-        counter.book.undo(mark)
-        counter.uncount(life, moved, counted, standing)
-    return held
+def _whole_declined(
+    counter: Counter, message: Message, life: Life, standing: Standing, charge: int
+) -> Declined | None:
+    """Whether the whole, were it asked for at once, would be too much for one purchase."""
+    whole = counter.asking(life, message, standing, charge, another=False)
+    return counter.controls.decide_size(whole)
 
 
 def advise(counter: Counter, message: Message, life: Life) -> Outcome:
@@ -340,9 +328,10 @@ def _advised(
     total = _money(message).minor
     open_s = max(0, total - standing.cleared_s)
     before = standing.allowed_s
-    taken = _reheld(counter, message, life, standing, open_s, moved, ask=False)
-    if isinstance(taken, Declined):
-        raise AssertionError("what is told is not asked about")
+    counter.void(message, standing)
+    taken = counter.held_short(life, message, replace(standing, open_s=open_s))
+    counts = taken.pricing.of(taken.cleared_s + open_s).charge
+    taken = counter.recount(life, message, taken, counts)
     taken = replace(taken, allowed_s=max(before, total), over=taken.over or open_s == 0)
     moved.cardholder = standing.pricing.of(total).charge
     needed = taken.pricing.between(taken.cleared_s, taken.cleared_s + open_s).charge
@@ -443,5 +432,3 @@ def _fee(counter: Counter, life: Life, standing: Standing, allowed_s: int) -> in
 def _money(message: Message) -> Money:
     assert message.money is not None  # noqa: S101 - the doors see to it that a request names one
     return message.money
-
-

@@ -32,6 +32,14 @@ class Status(enum.StrEnum):
     DECLINED = "DECLINED"
 
 
+class Counted(Struct, frozen=True, kw_only=True):
+    """A part of a purchase as the limits count it: by which event, how much, when."""
+
+    id: UUID
+    minor: int
+    at: datetime
+
+
 class Standing(Struct, frozen=True, kw_only=True):
     """A purchase after its latest event. `..._s`: minor units of the settlement currency, as the
     network counts; the others of the wallet's.
@@ -39,7 +47,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     `allowed_s` what was ever allowed, forced posts not; `open_s` what is still held of it;
     `cleared_s` what was taken; `returned_s` what came back. `held_minor` stands in the books as
     `hold_id` until `expires_at`; `paid_minor` the wallet paid, `short_minor` suspense stood in;
-    `returned_minor` the wallet got back. `counted_minor` stands in the limits of `counted_at`.
+    `returned_minor` the wallet got back. `counted`: what stands in the limits, and since when.
     """
 
     settlement: Currency
@@ -59,12 +67,15 @@ class Standing(Struct, frozen=True, kw_only=True):
     """Came back without anything having been taken."""
     fee_minor: int = 0
     fee_taken: bool = False
-    counted_minor: int = 0
-    counted_at: datetime | None = None
+    counted: tuple[Counted, ...] = ()
     approved: bool = False
     voided: bool = False
     over: bool = False
     """Ran out, or was cleared for the last time."""
+
+    @property
+    def counted_minor(self) -> int:
+        return sum(part.minor for part in self.counted)
 
     @property
     def pricing(self) -> Pricing:

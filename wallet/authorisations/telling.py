@@ -31,9 +31,7 @@ def allowed(
     _tell(counter, life, standing, minor, moved, event)
 
 
-def taken(
-    counter: Counter, life: Life, message: Message, standing: Standing, moved: Moved
-) -> None:
+def taken(counter: Counter, life: Life, message: Message, standing: Standing, moved: Moved) -> None:
     minor = 0 if message.money is None else message.money.minor
     if minor:
         _tell(counter, life, standing, minor, moved, PurchaseTaken)

@@ -132,6 +132,14 @@ class Tray:
         card_id = self._ids.get(index)
         return None if card_id is None else self._cards[card_id]
 
+    def cards(self) -> list[Card]:
+        """Every card that was loaded."""
+        return list(self._cards.values())
+
+    def lineage(self, card: Card) -> list[Card]:
+        """The card and what was loaded of its renewals: those that may pay in its place."""
+        return [one for one in self._cards.values() if one.lineage == card.lineage]
+
     def paying(self, card: Card, purchase: Purchase) -> Card:
         """The card that pays for a purchase made with `card`: its renewal where the merchant
         charges by an agreement older than that, else the card itself."""

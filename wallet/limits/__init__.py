@@ -20,9 +20,11 @@ from wallet.limits.rules import (
     OwnLimits,
     Per,
     Rule,
+    SetRule,
     Tier,
     Window,
     begins,
+    card_rule,
 )
 from wallet.limits.tiers import set_tier, tiers_of
 
@@ -34,10 +36,12 @@ __all__ = [
     "OwnLimits",
     "Per",
     "Rule",
+    "SetRule",
     "Tier",
     "Want",
     "Window",
     "begins",
+    "card_rule",
     "forget_old",
     "open_limits",
     "set_tier",

@@ -34,6 +34,7 @@ from wallet.limits.rules import (
     OwnLimits,
     Per,
     Rule,
+    SetRule,
     Tier,
     Window,
     in_unit,
@@ -46,8 +47,9 @@ from wallet.work import Work
 
 class Want(Struct, frozen=True, kw_only=True):
     """An act that counts. `card_id` and the card's own limits, where a card is used; `also`: what
-    it counts towards beyond the limits (a free number of acts); `at`: when it was counted, for
-    giving it back (otherwise now)."""
+    it counts towards beyond the limits (a free number of acts); `more`: rules beside the sheet,
+    asked after it; not `another`: more money of an act that was counted before; `at`: when it was
+    counted, for giving it back (otherwise now)."""
 
     holder_id: HolderId
     money: Money
@@ -56,6 +58,8 @@ class Want(Struct, frozen=True, kw_only=True):
     card_id: CardId | None = None
     own: OwnLimits | None = None
     also: tuple[Rule, ...] = ()
+    more: tuple[SetRule, ...] = ()
+    another: bool = True
     at: datetime | None = None
 
 
@@ -143,23 +147,48 @@ class Limits:
     def check(self, want: Want) -> Declined | None:
         """Why this is not allowed, or None. Counts nothing.
 
-        Declines: limit_exceeded, with `limit` (payment, day, month, day_count, month_count),
-        `most`, `left`, and `left_minor` with `currency`, or `left_count`.
+        Declines: limit_exceeded, with `limit` (payment, day, month, lifetime, day_count, ...),
+        `most`, `left`, and `left_minor` with `currency`, or `left_count`; `set_by` of a rule
+        beside the sheet.
         """
         assert want.at is None  # noqa: S101 - what was counted before is not decided on again
-        for rule, counter, amount in self._entry(want).rules:
+        entry = self._entry(want)
+        for rule, counter, amount in entry.rules:
             minor, uses = _left(rule, counter)
             if minor is not None and amount > minor:
                 return _over(rule, minor)
-            if uses is not None and uses < 1:
+            if uses is not None and uses < want.another:
                 return _over_count(rule)
+        for made, counter, amount in entry.more:
+            minor, uses = _left(made.rule, counter)
+            if minor is not None and amount > minor:
+                return _set_by(made, _over(made.rule, minor))
+            if uses is not None and uses < want.another:
+                return _set_by(made, _over_count(made.rule))
         return None
+
+    def check_size(self, want: Want) -> Declined | None:
+        """Why so much is too much for one act whatever was counted, or None. Declines: as `check`,
+        of the limits on one payment."""
+        entry = self._entry(want)
+        for rule, counter, amount in entry.rules:
+            if counter is None and rule.most_minor is not None and amount > rule.most_minor:
+                return _over(rule, rule.most_minor)
+        for made, counter, amount in entry.more:
+            most = made.rule.most_minor
+            if counter is None and most is not None and amount > most:
+                return _set_by(made, _over(made.rule, most))
+        return None
+
+    def left_of_each(self, want: Want) -> list[tuple[SetRule, int | None, int | None]]:
+        """What each rule beside the sheet leaves: minor units, acts; None where it limits none."""
+        return [(made, *_left(made.rule, counter)) for made, counter, _ in self._entry(want).more]
 
     def count(self, want: Want) -> None:
         """Count an act that took place."""
         for counter, amount in self._entry(want).counted:
             counter.amount += amount
-            counter.uses += 1
+            counter.uses += want.another
             counter.touched = True
 
     def release(self, want: Want, kept: Money | None = None) -> None:
@@ -172,7 +201,7 @@ class Limits:
             if counter.version == 0 and not counter.touched:
                 continue  # older than the counters kept: there is nothing to give back to
             counter.amount = max(0, counter.amount - amount + stays)
-            counter.uses = max(0, counter.uses - (1 if kept is None else 0))
+            counter.uses = max(0, counter.uses - (want.another if kept is None else 0))
             counter.touched = True
 
     def left(self, want: Want) -> Facts:
@@ -244,14 +273,23 @@ class Limits:
         rules = [
             (
                 rule,
-                None
-                if rule.window is Window.PAYMENT
-                else self._counters[subject, measure, rule.window.start(day)],
+                self._counter(subject, rule, measure, day),
                 in_unit(rule, want.money, compiled.rate),
             )
             for subject, (rule, measure) in self._concerned(compiled, want)
         ]
-        return _Entry(want, rules, counted)
+        more = [
+            (made, self._counter(made.subject, made.rule, made.measure, day), want.money.minor)
+            for made in want.more
+            if made.rule.currency is want.money.currency
+        ]
+        return _Entry(want, rules, counted, more)
+
+    def _counter(self, subject: UUID, rule: Rule, measure: str, day: date) -> _Counter | None:
+        """Where a rule's acts are counted; one within one act counts nowhere."""
+        if rule.window is Window.PAYMENT:
+            return None
+        return self._counters[subject, measure, rule.window.start(day)]
 
     def _concerned(self, compiled: Compiled, want: Want) -> Iterable[tuple[UUID, Measured]]:
         tier = self.tier_of(want.holder_id)
@@ -269,14 +307,16 @@ class Limits:
 
 
 class _Entry:
-    __slots__ = ("counted", "rules", "want")
+    __slots__ = ("counted", "more", "rules", "want")
 
     def __init__(
         self,
         want: Want,
         rules: list[tuple[Rule, _Counter | None, int]],
         counted: list[tuple[_Counter, int]],
+        more: Sequence[tuple[SetRule, _Counter | None, int]] = (),
     ) -> None:
+        self.more = more
         self.want = want
         """Kept, so that its id stays its own."""
         self.rules = rules
@@ -387,6 +427,10 @@ def _over_count(rule: Rule) -> Declined:
     return Declined(reason=Reason.LIMIT_EXCEEDED, facts=facts)
 
 
+def _set_by(made: SetRule, over: Declined) -> Declined:
+    return Declined(reason=over.reason, facts={**over.facts, "set_by": made.by})
+
+
 # A day's first counting finds no row; who else inserts it meanwhile makes `write` miss its version.
 _LOAD: Final = """
 select subject, measure, start, amount_minor, uses, version, null as tier
@@ -407,7 +451,9 @@ order by c.subject, c.measure, c.start for no key update of c
 _FORGET: Final = """
 delete from limit_counters
 where (subject, measure, start) in (
-    select subject, measure, start from limit_counters where start < $1 limit $2)
+    select subject, measure, start from limit_counters
+    where start < $1 and start > '1970-01-01' -- lifetimes stay
+    limit $2)
 """
 
 _CHANGE: Final = """

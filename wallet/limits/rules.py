@@ -1,7 +1,8 @@
 """What is allowed: the rules of a limit sheet, and what of them concerns one act. Pure.
 
 Promise: null is no limit and 0 allows nothing; every rule that concerns an act must allow it, so
-the tightest wins; a day is a calendar day in Phnom Penh and a month a calendar month there. The
+the tightest wins; a day is a calendar day in Phnom Penh, a month a calendar month there, and a
+lifetime never ends. The
 sheet's own rate (whole riel a dollar) is used where one limit spans both currencies, rounded up,
 so that no splitting of an amount slips below it.
 
@@ -12,23 +13,31 @@ import enum
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from typing import Annotated, Final
+from uuid import UUID
 
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
 from wallet.clock import PHNOM_PENH
 from wallet.ledger.transfer import TransferKind
 from wallet.money import Currency, Money
 
+EVER: Final = date(1970, 1, 1)
+"""Where a lifetime's window is said to begin: before anything that is counted."""
+
 
 class Window(enum.StrEnum):
-    """How long a limit counts: one act, or a calendar day or month in Phnom Penh."""
+    """How long a limit counts: one act, a calendar day or month in Phnom Penh, or for ever."""
 
     PAYMENT = "payment"
     DAY = "day"
     MONTH = "month"
+    LIFETIME = "lifetime"
 
     def start(self, day: date) -> date:
         """The first day of the window that `day` falls in."""
+        if self is Window.LIFETIME:
+            return EVER
         return day.replace(day=1) if self is Window.MONTH else day
 
 
@@ -53,6 +62,8 @@ class Channel(enum.StrEnum):
     ATM = "atm"
     POS = "pos"
     ONLINE = "online"
+    RECURRING = "recurring"
+    """A merchant's own request under a standing agreement, the holder away."""
 
 
 class Per(enum.StrEnum):
@@ -62,7 +73,14 @@ class Per(enum.StrEnum):
     CARD = "card"
 
 
-SPENDING: Final = frozenset({TransferKind.QR_PAYMENT, TransferKind.TOPUP, TransferKind.TRANSFER})
+SPENDING: Final = frozenset(
+    {
+        TransferKind.QR_PAYMENT,
+        TransferKind.TOPUP,
+        TransferKind.TRANSFER,
+        TransferKind.CARD_PURCHASE,
+    }
+)
 """What a rule without a kind counts: money that leaves the holder. Changing one's own money and
 fees are not; a rule may name their kind."""
 
@@ -163,6 +181,19 @@ class OwnLimits(Struct, frozen=True, kw_only=True):
         )
 
 
+class SetRule(Struct, frozen=True, kw_only=True):
+    """A rule beside the sheet: who set it, and whose acts it counts. What it counts has to be among
+    what is counted always (`_always`), so that it may be set at any moment and looked at twice."""
+
+    by: str
+    subject: UUID
+    rule: Rule
+    measure: str = ""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "measure", self.rule.measure)
+
+
 Measured = tuple[Rule, str]
 """A rule and its measure, worked out once."""
 
@@ -197,12 +228,34 @@ def _concerned(
     sheet: LimitSheet, kind: TransferKind, channel: Channel, currency: Currency, per: Per
 ) -> Concerned:
     rules = [r for r in sheet.rules if r.per is per and r.concerns(kind, channel, currency)]
-    # The day of each currency is counted always, so that a rule on it may appear at any time.
-    always = Rule(window=Window.DAY, currency=currency, per=per)
-    measured = {rule.measure: rule for rule in [*rules, always] if _counts(rule, kind)}
+    always = _always(kind, currency, per)
+    measured = {rule.measure: rule for rule in [*rules, *always] if _counts(rule, kind)}
     return Concerned(
         rules=tuple((r, r.measure) for r in sorted(rules, key=lambda rule: _ORDER[rule.window])),
         counted=tuple((measured[name], name) for name in sorted(measured)),
+    )
+
+
+def _always(kind: TransferKind, currency: Currency, per: Per) -> Iterator[Rule]:
+    """What is counted whether or not a rule looks at it, so that one may appear at any time: the
+    day of each currency, and of purchases with cards every window a card or its holder may set."""
+    yield Rule(window=Window.DAY, currency=currency, per=per)
+    if kind is TransferKind.CARD_PURCHASE:
+        for window in (Window.DAY, Window.MONTH, Window.LIFETIME):
+            yield card_rule(window, currency, per)
+
+
+def card_rule(
+    window: Window, currency: Currency, per: Per, most_minor: Most = None, most_count: Most = None
+) -> Rule:
+    """A rule on purchases: with one card (which does nothing else), or with a holder's cards."""
+    return Rule(
+        window=window,
+        currency=currency,
+        most_minor=most_minor,
+        most_count=most_count,
+        per=per,
+        kind=None if per is Per.CARD else TransferKind.CARD_PURCHASE,
     )
 
 
@@ -210,7 +263,7 @@ def _counts(rule: Rule, kind: TransferKind) -> bool:
     return rule.window is not Window.PAYMENT and (rule.kind is not None or kind in SPENDING)
 
 
-_ORDER: Final = {Window.PAYMENT: 0, Window.DAY: 1, Window.MONTH: 2}
+_ORDER: Final = {window: place for place, window in enumerate(Window)}
 
 
 def in_unit(rule: Rule, money: Money, riel_per_dollar: int) -> int:

@@ -37,9 +37,12 @@ def _ready(body: Any) -> Compiled:
 
 
 def decide_change(before: LimitSheet, after: LimitSheet, effective_from: datetime | None) -> None:
-    """Refuses: INVALID_REQUEST (a number of acts within one act); CONFLICT (what is counted anew,
-    or no longer, must change at the start of a day, or of a month)."""
+    """Refuses: INVALID_REQUEST (a number of acts within one act; a lifetime, which only a card and
+    its holder have); CONFLICT (what is counted anew, or no longer, must change at the start of a
+    day, or of a month)."""
     for place, rule in enumerate(after.rules):
+        if rule.window is Window.LIFETIME:
+            raise Refused(Reason.INVALID_REQUEST, field=f"rules[{place}].window")
         if rule.window is Window.PAYMENT and rule.most_count not in (None, 0):
             raise Refused(Reason.INVALID_REQUEST, field=f"rules[{place}].most_count")
     windows = {window for _, window in _counted(before) ^ _counted(after)}

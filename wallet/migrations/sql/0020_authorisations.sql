@@ -52,13 +52,6 @@ create table authorisation_events (
     transfer_id uuid,
     paid_minor bigint not null check (paid_minor >= 0),
     short_minor bigint not null check (short_minor >= 0),
-    -- what the limits counted and gave back with it
-    counted_minor bigint not null,
-    counted_uses integer not null,
-    counted_at timestamptz,
-    released_minor bigint not null,
-    released_uses integer not null,
-    released_at timestamptz,
     -- where the purchase stands after it
     standing jsonb not null,
     at timestamptz not null,

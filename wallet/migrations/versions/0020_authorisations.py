@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0020_authorisations"
-down_revision = "0018_cards_whole"
+down_revision = "0019_controls"
 
 
 def upgrade() -> None:

@@ -1,0 +1,40 @@
+"""Controls: which purchases a card, a holder and a bank allow.
+
+Promise: per purchase, day, month and lifetime in money and number (null none, 0 nothing); MCC,
+merchant, country and channel allowed or denied; hours and weekdays in Phnom Penh. Every rule of
+every party must allow (the order in which they are told: deciding). A version is drafted, tried in
+shadow on live purchases and on history, and put in force; a bank's by two people.
+
+Knows no card beyond its id. Rooms, in reading order: purchases, sheets, deciding (pure); records,
+group (the act the authorisations stand on).
+Tables owned: control_sheets, control_evaluations, control_shadows.
+"""
+
+from wallet.controls.group import Controls, Left, open_controls
+from wallet.controls.purchases import Merchant, Purchase
+from wallet.controls.sheets import (
+    NO_CONTROLS,
+    Channels,
+    ControlSheet,
+    Countries,
+    Hours,
+    Mccs,
+    Merchants,
+    Spend,
+)
+
+__all__ = [
+    "NO_CONTROLS",
+    "Channels",
+    "ControlSheet",
+    "Controls",
+    "Countries",
+    "Hours",
+    "Left",
+    "Mccs",
+    "Merchant",
+    "Merchants",
+    "Purchase",
+    "Spend",
+    "open_controls",
+]

@@ -1,0 +1,185 @@
+"""Whether a purchase is allowed by the sheets that concern it. Pure.
+
+Promise, in this order, the first rule that does not allow being the one that is told:
+
+    1. the bank's lists and hours, the holder's, the card's; in each: channel, country, MCC,
+       merchant (in each: denied, then not among those allowed), hours
+    2. the bank's limit sheet (wallet.limits) and the limits on the card itself
+    3. the bank's amounts, the holder's, the card's; in each: one purchase, day, month, lifetime,
+       and in each of those the money before the number
+
+What the bank rules comes first, so nobody is sent to change a rule of their own in vain.
+Who calls: group, replay.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+import msgspec
+
+from wallet.clock import PHNOM_PENH
+from wallet.controls.purchases import Purchase
+from wallet.controls.sheets import (
+    WEEK,
+    AnyList,
+    ControlSheet,
+    each_of,
+    minutes_of,
+)
+from wallet.identifiers import BankId
+from wallet.limits import Per, SetRule, Window, card_rule
+from wallet.money import Currency
+from wallet.outcomes import Declined, Reason
+
+
+class SetBy(enum.StrEnum):
+    """Whose sheet it is: in the order they are asked."""
+
+    BANK = "bank"
+    HOLDER = "holder"
+    CARD = "card"
+
+
+def bank_subject(bank: BankId) -> UUID:
+    """What stands for a bank where holders and cards stand by their ids."""
+    return uuid5(NAMESPACE_OID, f"controls:{bank}")
+
+
+Check = Callable[[Purchase], Declined | None]
+
+
+class Compiled:
+    """A sheet made quick to ask: only the rules it has, in the order they are asked."""
+
+    def __init__(self, by: SetBy, sheet: ControlSheet) -> None:
+        self.by = by
+        self.sheet = sheet
+        self.checks: tuple[Check, ...] = tuple(_checks(by, sheet))
+        self._amounts = {
+            currency: sorted(
+                (one for one in sheet.spend if one.currency is currency),
+                key=lambda one: _WINDOWS[one.window],
+            )
+            for currency in Currency
+        }
+
+    def amounts(self, purchase: Purchase) -> list[SetRule]:
+        """The rules on money and number that concern a purchase, for its card or its holder."""
+        rules = []
+        for one in self._amounts[purchase.amount.currency]:
+            per = _PER.get(self.by, one.per)
+            rule = card_rule(one.window, one.currency, per, one.most_minor, one.most_count)
+            subject = purchase.card_id if per is Per.CARD else purchase.holder_id
+            rules.append(SetRule(by=self.by.value, subject=subject, rule=rule))
+        return rules
+
+
+_PER: Final = {SetBy.HOLDER: Per.HOLDER, SetBy.CARD: Per.CARD}
+_WINDOWS: Final = {window: place for place, window in enumerate(Window)}
+
+
+@lru_cache(20_000)
+def compiled(by: SetBy, body: str) -> Compiled:
+    """A stored sheet made ready, remembered by its text: the same for whoever has the same."""
+    return Compiled(by, msgspec.json.decode(body, type=ControlSheet))
+
+
+def decide_lists(sheets: Sequence[Compiled], purchase: Purchase) -> Declined | None:
+    """The first list or hour that does not allow the purchase.
+
+    Declines: CHANNEL_NOT_ALLOWED, COUNTRY_NOT_ALLOWED, MCC_NOT_ALLOWED, MERCHANT_NOT_ALLOWED,
+    OUTSIDE_TIME_WINDOW, each with `set_by` and what it was about.
+    """
+    for sheet in sheets:
+        for check in sheet.checks:
+            declined = check(purchase)
+            if declined is not None:
+                return declined
+    return None
+
+
+def _checks(by: SetBy, sheet: ControlSheet) -> list[Check]:
+    mccs = sheet.mccs
+    allow_mcc = None if mccs.allow is None else frozenset(each_of(mccs.allow))
+    checks: list[Check | None] = [
+        _listed(by, "channel", Reason.CHANNEL_NOT_ALLOWED, lambda p: p.channel.value)(
+            *_sets(sheet.channels)
+        ),
+        _listed(by, "country", Reason.COUNTRY_NOT_ALLOWED, lambda p: p.merchant.country)(
+            *_sets(sheet.countries)
+        ),
+        _listed(by, "mcc", Reason.MCC_NOT_ALLOWED, lambda p: p.merchant.mcc)(
+            allow_mcc, frozenset(each_of(mccs.deny))
+        ),
+        _listed(by, "merchant", Reason.MERCHANT_NOT_ALLOWED, lambda p: p.merchant.id)(
+            *_sets(sheet.merchants)
+        ),
+        None if sheet.hours is None else _hours(by, minutes_of(sheet.hours)),
+    ]
+    return [check for check in checks if check is not None]
+
+
+def _sets(listed: AnyList) -> tuple[frozenset[str] | None, frozenset[str]]:
+    # An enum's members that are texts are met by their texts.
+    return None if listed.allow is None else frozenset(listed.allow), frozenset(listed.deny)
+
+
+def _listed(
+    by: SetBy, what: str, reason: Reason, of: Callable[[Purchase], str]
+) -> Callable[[frozenset[str] | None, frozenset[str]], Check | None]:
+    def made(allow: frozenset[str] | None, deny: frozenset[str]) -> Check | None:
+        if allow is None and not deny:
+            return None
+
+        def check(purchase: Purchase) -> Declined | None:
+            said = of(purchase)
+            if said in deny:
+                rule = f"{what}_deny"
+            elif allow is not None and said not in allow:
+                rule = f"{what}_allow"
+            else:
+                return None
+            facts: dict[str, str | int] = {"set_by": by.value, "rule": rule, what: said}
+            facts["merchant_name"] = purchase.merchant.name
+            return Declined(reason=reason, facts=facts)
+
+        return check
+
+    return made
+
+
+def _hours(by: SetBy, minutes: int) -> Check:
+    def check(purchase: Purchase) -> Declined | None:
+        if minutes >> minute_of_week(purchase.moment) & 1:
+            return None
+        return Declined(
+            reason=Reason.OUTSIDE_TIME_WINDOW,
+            facts={
+                "set_by": by.value,
+                "rule": "hours",
+                "opens_at": opens_at(minutes, purchase.moment),
+            },
+        )
+
+    return check
+
+
+def minute_of_week(moment: datetime) -> int:
+    """Which minute of the Phnom Penh week it is, Monday's first being 0."""
+    local = moment.astimezone(PHNOM_PENH)
+    return local.weekday() * 1_440 + local.hour * 60 + local.minute
+
+
+def opens_at(minutes: int, moment: datetime) -> str:
+    """The next minute allowed, as Phnom Penh's clocks show it; `-` if there is none."""
+    if not minutes:
+        return "-"
+    now = minute_of_week(moment)
+    turned = (minutes >> now | minutes << (WEEK - now)) & ((1 << WEEK) - 1)
+    away = (turned & -turned).bit_length() - 1
+    local = moment.astimezone(PHNOM_PENH).replace(second=0, microsecond=0)
+    return (local + timedelta(minutes=away)).strftime("%Y-%m-%d %H:%M")
