@@ -8,10 +8,11 @@ lock; no history is ever summed.
     (out of pattern) -> asked -> confirmed -> used by the retry
                               -> over at its end, confirmed or not
 
-    rule            fits                                                       (StepUp, in this order)
+    rule            fits (in this order)
     first_foreign   a shop abroad, and none ever was
     new_country     a shop in a country none was in before
-    unusual_amount  more than `times_usual` the average, from `usual_after` purchases on, above least
+    unusual_amount  more than `times_usual` the average of `usual_after` purchases or more, if
+                    above `least`
     many_in_hour    as many purchases within the hour already
 
 Tables owned: purchase_habits, purchase_challenges. Who calls: the group act, confirming, readers.

@@ -3,8 +3,8 @@
 Promise: a door (simulator, switch) turns what it heard into a `Message` and nothing else; two
 messages with one key are the same message exactly when their fingerprints are. Pure.
 
-    key       the message's own: link, acquirer, terminal, RRN, STAN, local date, and its class. Never
-              the transmission time, which networks rewrite on a repeat
+    key       the message's own: link, acquirer, terminal, RRN, STAN, local date, and its class.
+              Never the transmission time, which networks rewrite on a repeat
     original  the key of the message that began the purchase; none: this one begins it
 
 Who calls: the sim door, later the switch door; everything in this package.

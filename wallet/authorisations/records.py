@@ -307,7 +307,7 @@ from meant m
 join authorisations a on a.id = m.id
 join authorisation_events e on e.authorisation_id = m.id
 order by e.authorisation_id, e.place
-"""
+"""  # noqa: S608 - of our own names
 
 _ADD: Final = """
 insert into authorisations (bank, id, key, network, holder_id, card_id, account_id, last_four,

@@ -67,13 +67,14 @@ def clear(counter: Counter, message: Message, life: Life) -> Outcome:
 
 def _begun(counter: Counter, message: Message, life: Life) -> Standing | Declined:
     """Where the purchase stands that is presented: as it was left, or never heard of."""
-    if life.purchase is None or life.purchase.account_id is None:
+    if life.purchase is None:
         card = counter.card(message)
         if card is None:
             return Declined(reason=Reason.CARD_UNKNOWN)
-        if life.purchase is None:
-            life.purchase = purchase_of(message, card, counter.now)
+        life.purchase = purchase_of(message, card, counter.now)
         standing = beginning(counter, message, card)
+    elif life.purchase.account_id is None:
+        return Declined(reason=Reason.CARD_UNKNOWN)
     else:
         standing = life.standing
         untouched = not (standing.approved or standing.cleared_s)
@@ -262,4 +263,9 @@ def _credit(
     moved.transfer_id, moved.cardholder = message.event_id if due else None, due
     if moved.short:
         moved.cause = Cause.ACCOUNT_CLOSED
-    return replace(standing, approved=True, credited_minor=standing.credited_minor + due)
+    return replace(
+        standing,
+        approved=True,
+        credited_s=standing.credited_s + minor,
+        credited_minor=standing.credited_minor + due,
+    )

@@ -63,6 +63,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     paid_minor: int = 0
     short_minor: int = 0
     returned_minor: int = 0
+    credited_s: int = 0
     credited_minor: int = 0
     """Came back without anything having been taken."""
     fee_minor: int = 0

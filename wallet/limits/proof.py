@@ -32,7 +32,8 @@ CHECKS: Final = (
                 from transfers t
                 join accounts a on a.id = t.debit_account_id and a.kind = 'wallet'
                 left join transfers r on r.pending_id = t.id
-                where t.phase in ('posted', 'hold') and t.kind in ('qr_payment', 'topup', 'transfer')
+                where t.phase in ('posted', 'hold')
+                  and t.kind in ('qr_payment', 'topup', 'transfer')
                   and t.at >= date_trunc('day', (select now from moment) - interval '30 days',
                                          'Asia/Phnom_Penh')
                 union all
@@ -52,7 +53,7 @@ CHECKS: Final = (
         ) c using (subject, measure, start)
         where (coalesce(c.amount_minor, 0), coalesce(c.uses, 0))
               <> (coalesce(t.amount_minor, 0), coalesce(t.uses, 0))
-        """,
+        """,  # noqa: S608 - of our own words
     ),
     Check(
         name="what months and single kinds of act have counted is what the journal says",
@@ -98,6 +99,6 @@ CHECKS: Final = (
         -- over both currencies the amount depends on each moment's rate: there only acts are told
         having c.uses <> coalesce(sum(t.uses), 0)
             or (not c.both and c.amount_minor <> coalesce(sum(t.amount_minor), 0))
-        """,
+        """,  # noqa: S608 - of our own words
     ),
 )

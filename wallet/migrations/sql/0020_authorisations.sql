@@ -75,6 +75,7 @@ select smartid_wall('open_authorisations');
 -- What was taken beyond what had been allowed, and whatever else somebody must look at.
 create table authorisation_cases (
     id uuid primary key,
+    seq bigint generated always as identity,
     bank text not null,
     authorisation_id uuid not null,
     event_id uuid not null unique,
@@ -86,7 +87,7 @@ create table authorisation_cases (
     currency text not null check (currency in ('KHR', 'USD')),
     at timestamptz not null
 );
-create index authorisation_cases_newest on authorisation_cases (bank, at desc, id desc);
+create unique index authorisation_cases_newest on authorisation_cases (bank, seq);
 select smartid_append_only('authorisation_cases');
 select smartid_wall('authorisation_cases');
 
