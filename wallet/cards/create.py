@@ -227,7 +227,7 @@ async def _authorise(
             live[plan.smart_id_id] = already + 1
             new.append(_new_card(due.consumed, plan))
             actors.append(actor_of(due.consumed))
-    made = await adding.add(work, issuing.vault, new, "app", actors)
+    made = await adding.add(work, issuing, new, "app", actors)
     await fees.write()
     return [
         no or Done(answer={"card": made[plan.card_id].view(work.now)})

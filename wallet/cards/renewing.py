@@ -130,7 +130,7 @@ async def _authorise(
         )
         cards[card.id] = after
     actors = [step.actor or work.actor for step in steps]
-    made = await adding.add(work, issuing.vault, new, "replacement", actors)
+    made = await adding.add(work, issuing, new, "replacement", actors)
     changing.change(work, steps)
     return [
         answer or Done(answer=_answer(made[plan.new_id], cards[plan.card_id], work))
