@@ -4,12 +4,16 @@ Promise: a plain bag; it opens nothing and decides nothing. Who calls: runtime (
 handlers (through the `resources` dependency).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from wallet.access.hashing import Hashing
+from wallet.cards import CardRules, Issuing
 from wallet.clock import Clock
 from wallet.database import Database
+from wallet.identifiers import BankId
 from wallet.teller import Teller
 from wallet.throttle import Throttle
 from wallet.vault import Vault
@@ -21,6 +25,8 @@ class Policy:
     """The figures an operator may set; defaults are those of the design."""
 
     claim_ttl_s: int = 600
+    card_iins: Mapping[str, str] = field(default_factory=dict)
+    """What a bank's virtual card numbers begin with, where it is not its own range."""
     four_eyes_above_khr: int = 400_000
     four_eyes_above_usd_cents: int = 10_000
     host: str = "wallet.smartid.test"
@@ -41,3 +47,13 @@ class Resources:
     throttle: Throttle
     policy: Policy = field(default_factory=Policy)
     hashing: Hashing = field(default_factory=Hashing)
+
+    @property
+    def issuing(self) -> Issuing:
+        """What the cards room needs, by this process's policy."""
+        rules = CardRules(
+            claim_lifetime=timedelta(seconds=self.policy.claim_ttl_s),
+            claim_link=f"https://{self.policy.host}/claim/",
+            iins={BankId(bank): iin for bank, iin in self.policy.card_iins.items()},
+        )
+        return Issuing(vault=self.vault, rules=rules)

@@ -15,11 +15,11 @@ from runtime.operators import HttpOperators
 from wallet import limits, topups
 from wallet.access import challenges
 from wallet.access.challenges import SmsPort
-from wallet.cards import control, undo
+from wallet.cards import control, following, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
 from wallet.jobs import Again, Job
 from wallet.ledger import checkpoints, days
-from wallet.registry import holders
+from wallet.registry import holders, smart_ids
 from wallet.salary import runs
 from wallet.salary.check import check
 from wallet.salary.pay import pay
@@ -57,6 +57,7 @@ def handlers(
         "topup.lookup": partial(_topup, desk, topups.lookup),
         "topup.recheck": partial(_topup, desk, topups.recheck),
         challenges.SEND: partial(_send_code, resources, sms),
+        smart_ids.FOLLOW_JOB: partial(_follow, resources),
         undo.JOB: partial(_lapse_claim, resources),
         days.CLOSE_JOB: partial(_close_day, resources),
     }
@@ -114,6 +115,15 @@ async def _lapse_claim(resources: Resources, job: Job) -> None:
 
     if not await resources.works.perform(WORKER, BankId(job.payload["bank"]), lapse):
         raise Again(1.0)
+
+
+async def _follow(resources: Resources, job: Job) -> None:
+    holder_id = HolderId(UUID(job.payload["holder_id"]))
+
+    async def follow(work: Work) -> int:
+        return await following.follow(work, holder_id)
+
+    await resources.works.perform(WORKER, BankId(job.payload["bank"]), follow)
 
 
 async def _close_day(resources: Resources, job: Job) -> None:

@@ -57,7 +57,11 @@ async def open_resources(
             clock=clock,
             vault=Vault(SoftwareKeyStore.open_or_create(settings.key_file)),
             throttle=Throttle(redis),
-            policy=Policy(claim_ttl_s=settings.claim_ttl_s, host=settings.public_host),
+            policy=Policy(
+                claim_ttl_s=settings.claim_ttl_s,
+                card_iins=settings.card_iins,
+                host=settings.public_host,
+            ),
         )
     finally:
         await teller.close()

@@ -12,6 +12,9 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_API_WORKERS          API processes (1)
     SMARTID_PUBLIC_HOST          the host that phones and ATM hosts sign for (wallet.smartid.test)
     SMARTID_CLAIM_TTL_S          life of a card claim from an ATM, seconds (600)
+    SMARTID_CARD_IINS            what virtual card numbers begin with, 6 or 8 digits each, such as
+                                 ACLEDA=91160110,WING=911603 (none: the bank's range and "10")
+    SMARTID_TOKEN_URL            the wallets' token service (none: cards go into no phone's wallet)
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
     SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
     SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
@@ -31,6 +34,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wallet.registry.banks import PROGRAMME
+
+_BANKS: Final = tuple(bank.id for bank in PROGRAMME)
 _MOST_WORKERS: Final = 64
 
 
@@ -56,6 +62,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_workers: int = 1
     public_host: str = "wallet.smartid.test"
     claim_ttl_s: int = 600
+    card_iins: Mapping[str, str] = {}
+    token_url: str | None = None
     operator_url: str | None = None
     topup_grace_s: int = 60
     sms_url: str | None = None
@@ -101,6 +109,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_API_WORKERS": self.api_workers,
             "SMARTID_PUBLIC_HOST": self.public_host,
             "SMARTID_CLAIM_TTL_S": self.claim_ttl_s,
+            "SMARTID_CARD_IINS": ",".join(f"{b}={iin}" for b, iin in self.card_iins.items())
+            or None,
+            "SMARTID_TOKEN_URL": self.token_url,
             "SMARTID_OPERATOR_URL": self.operator_url,
             "SMARTID_TOPUP_GRACE_S": self.topup_grace_s,
             "SMARTID_SMS_URL": self.sms_url,
@@ -129,6 +140,8 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         api_workers=given.number("SMARTID_API_WORKERS", 1, 1, _MOST_WORKERS),
         public_host=given.text("SMARTID_PUBLIC_HOST") or "wallet.smartid.test",
         claim_ttl_s=given.number("SMARTID_CLAIM_TTL_S", 600, 30, 86_400),
+        card_iins=given.iins("SMARTID_CARD_IINS"),
+        token_url=given.url("SMARTID_TOKEN_URL", ("http", "https")),
         operator_url=given.url("SMARTID_OPERATOR_URL", ("http", "https")),
         # At least the sender's own 10 s and the adapter's time-out together.
         topup_grace_s=given.number("SMARTID_TOPUP_GRACE_S", 60, 20, 3_600),
@@ -168,6 +181,20 @@ class _Given:
         if urlsplit(text).scheme not in schemes:
             raise SettingsError(f"{name} must begin with one of {', '.join(schemes)} and ://")
         return text.replace("postgres://", "postgresql://", 1)
+
+    def iins(self, name: str) -> dict[str, str]:
+        """Banks and the 6 or 8 digits of each, in ISO 7812's national range for tests."""
+        found: dict[str, str] = {}
+        for part in filter(None, (self.text(name) or "").split(",")):
+            bank, _, iin = (text.strip() for text in part.partition("="))
+            right = iin.isascii() and iin.isdigit() and len(iin) in (6, 8)
+            if bank not in _BANKS or bank in found or not right or not iin.startswith("9116"):
+                raise SettingsError(
+                    f"{name} must be such as ACLEDA=91160110,WING=911603: one of"
+                    f" {', '.join(_BANKS)}, and 6 or 8 digits that begin with 9116"
+                )
+            found[bank] = iin
+        return found
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """One of `choices`, the first when nothing is given."""

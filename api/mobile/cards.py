@@ -18,7 +18,7 @@ from api.problems import answered
 from api.resources import Resources
 from api.security import HolderCaller
 from api.wire import PAGE, Cursor, Limit, Page, page_of, read_cursor
-from wallet.cards import Issuing, claim, control, rows
+from wallet.cards import claim, control, rows
 from wallet.cards.states import Card
 from wallet.identifiers import CardId
 from wallet.outcomes import Outcome, Reason, Refused
@@ -123,7 +123,7 @@ async def look_up_claim(
     caller: HolderCaller,
     resources: Resources,
 ) -> ShownClaim:
-    issuing = Issuing(vault=resources.vault)
+    issuing = resources.issuing
     found = await resources.works.read(
         caller.actor,
         caller.bank,

@@ -42,7 +42,7 @@ class Kinds:
                 qr.PAY,
                 topups.BUY,
                 exchange.EXCHANGE,
-                *cards.kinds(cards.Issuing(vault=vault)),
+                *cards.kinds(resources.issuing),
                 authenticator.enrol_kind(vault),
                 authenticator.confirm_kind(vault),
             )

@@ -15,7 +15,7 @@ and support doors, authorisations, the worker.
 """
 
 from wallet.access.intents import IntentKind
-from wallet.cards import claim, control, create, reveal
+from wallet.cards import claim, control, create, renewing, reveal
 from wallet.cards.rules import CardRules, Issuing
 
 __all__ = ["CardRules", "Issuing", "kinds"]
@@ -27,6 +27,7 @@ def kinds(issuing: Issuing) -> tuple[IntentKind, ...]:
         create.kind(issuing),
         claim.kind(issuing),
         reveal.kind(issuing),
+        renewing.kind(issuing),
         control.unfreeze_kind(),
         control.close_kind(),
         control.unfreeze_smart_id_kind(),

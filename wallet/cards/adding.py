@@ -13,11 +13,12 @@ from typing import Any, Final
 from msgspec import Struct
 
 from wallet.cards import changing, numbers, rows
+from wallet.cards.rules import Issuing
 from wallet.cards.states import Card, CardKind, CardState, Channel, Substatus
 from wallet.clock import day_of
 from wallet.identifiers import AccountId, CardId, HolderId, SmartIdId, last_four
 from wallet.money import Currency
-from wallet.vault import Vault, cards_scope
+from wallet.vault import cards_scope
 from wallet.work import Actor, Work
 
 DRAWS: Final = 20
@@ -61,7 +62,7 @@ class NewCard(Struct, frozen=True, kw_only=True):
 
 
 async def add(
-    work: Work, vault: Vault, cards: Sequence[NewCard], cause: str, actors: Sequence[Actor]
+    work: Work, issuing: Issuing, cards: Sequence[NewCard], cause: str, actors: Sequence[Actor]
 ) -> dict[CardId, Card]:
     """Give each card a number nobody has, seal it, and write the cards down.
 
@@ -70,10 +71,11 @@ async def add(
     if not cards:
         return {}
     assert work.bank is not None  # noqa: S101 - a card has one issuing bank
+    vault, iin = issuing.vault, numbers.iin_of(issuing.rules, work.bank)
     sealer = await vault.sealer(work, cards_scope(work.bank, day_of(work.now)))
     left = list(cards)
     for _ in range(DRAWS):
-        drawn = [numbers.draw_number(work.bank) for _ in left]
+        drawn = [numbers.draw_number(iin) for _ in left]
         sealed = [
             sealer.seal("virtual_cards", "number_sealed", card.id, number.encode())
             for card, number in zip(left, drawn, strict=True)

@@ -197,7 +197,7 @@ async def _make(work: Work, issuing: Issuing, request: AtmCardRequest, smart_id:
         claim_expires_at=work.now + issuing.rules.claim_lifetime,
         terminal_name=request.terminal_name,
     )
-    card = (await adding.add(work, issuing.vault, [new], "atm", [work.actor]))[card_id]
+    card = (await adding.add(work, issuing, [new], "atm", [work.actor]))[card_id]
     _announce(work, card)
     return card
 

@@ -288,24 +288,13 @@ def decide_approved(card: Card, merchant: Merchant, authorisation_id: UUID) -> C
 
 def decide_details(issuing: Issuing, card: Card, presented: Presented, moment: datetime) -> bool:
     """Whether expiry date and, where one was sent, check value are this card's at `moment`."""
-    rules = issuing.rules
     printed = numbers.printed_expiry(card.expires_on)
     right = hmac.compare_digest(printed.encode(), presented.expiry.encode())
     if presented.cvv is None:
         return right
-    return (
-        numbers.check_cvv(
-            issuing.vault,
-            card.bank,
-            presented.number,
-            card.expires_on,
-            moment,
-            rules.cvv_step,
-            rules.cvv_steps_either_side,
-            presented.cvv.reveal(),
-        )
-        and right
-    )
+    given = presented.cvv.reveal()
+    number, until = presented.number, card.expires_on
+    return numbers.check_cvv(issuing, card.bank, number, until, moment, given) and right
 
 
 # Smart IDs before cards, each in id order: the one order of locks. A card that moved to another

@@ -145,9 +145,7 @@ def _number(unsealer: Unsealer, card_id: CardId, sealed: bytes) -> Secret[str]:
 
 def _encrypted(issuing: Issuing, work: Work, one: Consumed, card: Card, number: Secret[str]) -> str:
     rules = issuing.rules
-    check_value = numbers.cvv(
-        issuing.vault, card.bank, number, card.expires_on, work.now, rules.cvv_step
-    )
+    check_value = numbers.cvv(issuing, card.bank, number, card.expires_on, work.now)
     content = {
         "card_id": str(card.id),
         "intent_id": str(one.intent_id),

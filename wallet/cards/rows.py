@@ -88,7 +88,8 @@ async def locked_smart_ids(
 
 
 async def live_cards(work: Work, smart_id_ids: Sequence[SmartIdId]) -> dict[SmartIdId, int]:
-    """How many cards count towards each Smart ID's quota now, late jobs or not."""
+    """How many cards count towards each Smart ID's quota now, late jobs or not: all its holder's,
+    so that those of a Smart ID just replaced, on their way to this one, are counted."""
     records = await work.rows(_LIVE, list(smart_id_ids), work.now, day_of(work.now))
     return {SmartIdId(record["smart_id_id"]): record["live"] for record in records}
 
@@ -145,11 +146,12 @@ select id, holder_id, identity_state, payment_state, expires_on from smart_ids
 """
 
 _LIVE: Final = """
-select smart_id_id, count(*)::int as live from virtual_cards
- where smart_id_id = any($1::uuid[])
-   and (state in ('ACTIVE', 'FROZEN') and expires_on >= $3
-        or state = 'ISSUED_PENDING_CLAIM' and claim_expires_at > $2)
- group by smart_id_id
+select s.id as smart_id_id, count(*)::int as live
+  from smart_ids s join virtual_cards c on c.holder_id = s.holder_id
+ where s.id = any($1::uuid[])
+   and (c.state in ('ACTIVE', 'FROZEN') and c.expires_on >= $3
+        or c.state = 'ISSUED_PENDING_CLAIM' and c.claim_expires_at > $2)
+ group by s.id
 """
 
 _DUE: Final = """
