@@ -62,6 +62,11 @@ def _smart_id_changed(event: Event) -> _Words:
     return _SMART_ID_STATES.get(event.state, _SMART_ID_ANY)
 
 
+def _controls_changed(event: Event) -> _Words:
+    assert isinstance(event, events.ControlsChanged)  # noqa: S101 - the table's own key
+    return _CONTROLS[bool(event.last_four), event.looser]
+
+
 def _security(event: Event) -> _Words:
     assert isinstance(event, events.SecurityNotice)  # noqa: S101 - the table's own key
     return _SECURITY.get(event.what, _SECURITY_ANY)
@@ -167,6 +172,32 @@ _SECURITY_ANY: Final = _Words(
     "សុវត្ថិភាពគណនី",
     "មានការផ្លាស់ប្តូរការចូលប្រើរបស់អ្នក ({what})។ បើមិនមែនអ្នក សូមបង្កក ហើយហៅផ្នែកជំនួយ។",
 )
+_CONTROLS: Final = {
+    (True, False): _Words(
+        "Card controls tightened",
+        "Card ••{last_four} now allows less. Your remaining limits are in the app.",
+        "បានដាក់កម្រិតលើកាត",
+        "កាត ••{last_four} ឥឡូវអនុញ្ញាតតិចជាងមុន។ សូមមើលកម្រិតដែលនៅសល់ក្នុងកម្មវិធី។",
+    ),
+    (True, True): _Words(
+        "Card controls loosened",
+        "Card ••{last_four} now allows more. Not you? Freeze the card and call support.",
+        "បានបន្ធូរកម្រិតកាត",
+        "កាត ••{last_four} ឥឡូវអនុញ្ញាតច្រើនជាងមុន។ បើមិនមែនអ្នក សូមបង្កកកាត ហើយហៅផ្នែកជំនួយ។",
+    ),
+    (False, False): _Words(
+        "Controls of your cards tightened",
+        "Your cards now allow less. Your remaining limits are in the app.",
+        "បានដាក់កម្រិតលើកាតរបស់អ្នក",
+        "កាតទាំងអស់របស់អ្នកឥឡូវអនុញ្ញាតតិចជាងមុន។ សូមមើលកម្រិតដែលនៅសល់ក្នុងកម្មវិធី។",
+    ),
+    (False, True): _Words(
+        "Controls of your cards loosened",
+        "Your cards now allow more. Not you? Freeze your Smart ID and call support.",
+        "បានបន្ធូរកម្រិតកាតរបស់អ្នក",
+        "កាតទាំងអស់របស់អ្នកឥឡូវអនុញ្ញាតច្រើនជាងមុន។ បើមិនមែនអ្នក សូមបង្កក Smart ID ហើយហៅផ្នែកជំនួយ។",
+    ),
+}
 _DEVICE_FIRST: Final = _Words(
     "Phone paired",
     "A phone was paired with your Smart ID ({channel}). Not you? Call support at once.",
@@ -276,6 +307,7 @@ _CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
     ),
     events.SmartIdPaymentChanged: _smart_id_changed,
     events.DevicePaired: _device_paired,
+    events.ControlsChanged: _controls_changed,
     events.SecurityNotice: _security,
     events.DisputeOpened: _Words(
         "Case opened",

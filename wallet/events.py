@@ -140,6 +140,14 @@ class PurchaseAsked(_Purchase, frozen=True, kw_only=True, tag="purchase.asked"):
     ends_at: datetime
 
 
+class ControlsChanged(_Event, frozen=True, kw_only=True, tag="controls.changed"):
+    """A holder set what a card of theirs (its last four), or all of them (empty), may be used for.
+    `looser`: something may be allowed that was not before."""
+
+    last_four: str
+    looser: bool
+
+
 class SmartIdPaymentChanged(_Event, frozen=True, kw_only=True, tag="smart_id.payment_changed"):
     state: str
     cause: str
@@ -192,6 +200,7 @@ Event = (
     | PurchaseReleased
     | PurchaseReturned
     | PurchaseAsked
+    | ControlsChanged
     | SmartIdPaymentChanged
     | DevicePaired
     | SecurityNotice

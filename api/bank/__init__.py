@@ -1,8 +1,9 @@
-"""The bank clerks' door: pairing at the branch, the funnel, freezing; books, limits, fees."""
+"""The bank clerks' door: pairing at the branch, the funnel, freezing; books, limits, fees,
+controls."""
 
 from typing import Any, Final
 
-from api.bank import books, funnel, pairings, terms
+from api.bank import books, controls, funnel, pairings, terms
 from api.security import staff_door
 from wallet.access.staff import StaffKind
 
@@ -11,6 +12,7 @@ HANDLERS: Final[list[Any]] = [
     *pairings.HANDLERS,
     *terms.HANDLERS,
     *books.HANDLERS,
+    *controls.HANDLERS,
 ]
 """Beside signing in and out, which every staff door has."""
 

@@ -11,6 +11,7 @@ from litestar import Router
 from api.mobile import (
     accounts,
     cards,
+    controls,
     disputes,
     inbox,
     intents,
@@ -36,6 +37,7 @@ router: Final[Router] = holder_door(
         *receipts.HANDLERS,
         *statements.HANDLERS,
         *cards.HANDLERS,
+        *controls.HANDLERS,
         *qr.HANDLERS,
         *topups.HANDLERS,
         *disputes.HANDLERS,

@@ -4,12 +4,13 @@ Promise: one table, made once for the application; a kind that is not in it does
 Who calls: the intents of the mobile door, and nobody else.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from litestar import Litestar
 
 from api.resources import Resources
-from wallet import cards, exchange, qr, topups
+from wallet import cards, controls, exchange, qr, topups
 from wallet.access import authenticator
 from wallet.access.intents import (
     Asked,
@@ -18,8 +19,11 @@ from wallet.access.intents import (
     authorise_lane,
     prepare_lane,
 )
+from wallet.cards import rows
+from wallet.identifiers import CardId
 from wallet.outcomes import Reason, Refused
 from wallet.teller import Lane
+from wallet.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Kinds:
                 topups.BUY,
                 exchange.EXCHANGE,
                 *cards.kinds(resources.issuing),
+                *cards.kinds(cards.Issuing(vault=vault)),
+                *controls.kinds(_owners),
                 authenticator.enrol_kind(vault),
                 authenticator.confirm_kind(vault),
             )
@@ -54,6 +60,14 @@ class Kinds:
         if lanes is None:
             raise Refused(Reason.INTENT_KIND_UNKNOWN)
         return lanes
+
+
+async def _owners(work: Work, card_ids: Sequence[CardId]) -> dict[CardId, controls.OwnedCard]:
+    """Whose cards these are, for the controls, which know no card themselves."""
+    return {
+        card.id: controls.OwnedCard(holder_id=card.holder_id, last_four=card.last_four)
+        for card in (await rows.by_ids(work, card_ids)).values()
+    }
 
 
 def kinds_of(app: Litestar) -> Kinds:

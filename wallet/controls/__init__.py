@@ -5,13 +5,20 @@ merchant, country and channel allowed or denied; hours and weekdays in Phnom Pen
 every party must allow (the order in which they are told: deciding). A version is drafted, tried in
 shadow on live purchases and on history, and put in force; a bank's by two people.
 
-Knows no card beyond its id. Rooms, in reading order: purchases, sheets, deciding (pure); records,
-group (the act the authorisations stand on).
+Knows no card beyond its id. Rooms, in reading order:
+
+    purchases.py sheets.py deciding.py   what is asked, what is allowed, whether: pure
+    records.py group.py                  the act the authorisations stand on, and what it leaves
+    versions.py rollout.py setting.py    a sheet's states; the bank's way and the holder's
+    replay.py history.py looking.py      what a version would have changed; what is left
+
 Tables owned: control_sheets, control_evaluations, control_shadows.
 """
 
+from wallet.controls.deciding import bank_subject
 from wallet.controls.group import Controls, Left, open_controls
 from wallet.controls.purchases import Merchant, Purchase
+from wallet.controls.setting import OwnedCard, kinds
 from wallet.controls.sheets import (
     NO_CONTROLS,
     Channels,
@@ -34,7 +41,10 @@ __all__ = [
     "Mccs",
     "Merchant",
     "Merchants",
+    "OwnedCard",
     "Purchase",
     "Spend",
+    "bank_subject",
+    "kinds",
     "open_controls",
 ]

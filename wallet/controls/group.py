@@ -96,8 +96,10 @@ class Controls:
         self.limits = limits
         """The counters under it: for what counts without a card."""
         self._wants: dict[UUID, tuple[Purchase, Want]] = {}
-        self._decided: dict[UUID, Evaluation] = {}
-        self._given_back: list[Evaluation] = []
+        self._log: list[Evaluation] = []
+        """What was said and done, in order."""
+        self._places: dict[UUID, int] = {}
+        """Where in it each purchase stands."""
         self._would: dict[UUID, list[Would]] = {}
 
     def decide(self, purchase: Purchase) -> Declined | None:
@@ -109,7 +111,7 @@ class Controls:
         `Limits.check`; `set_by` bank, holder or card).
         """
         declined = self._verdict(self._sheets.live(purchase), purchase, self._want(purchase))
-        self._decided[purchase.id] = records.evaluated(purchase, Step.DECIDED, declined)
+        self._put(records.evaluated(purchase, Step.DECIDED, declined))
         self._would[purchase.id] = [
             Would(sheet_id=sheet_id, purchase=purchase, declined=otherwise)
             for sheet_id, sheets in self._sheets.shadows(purchase)
@@ -124,12 +126,11 @@ class Controls:
 
     def count(self, purchase: Purchase) -> None:
         """Count a purchase whose money is held; one that was not decided on (forced) too."""
-        decided = self._decided.get(purchase.id)
-        self._decided[purchase.id] = (
-            records.evaluated(purchase, Step.FORCED, None, counted=True)
-            if decided is None or decided.reason is not None
-            else replace(decided, counted=True)
-        )
+        place = self._places.get(purchase.id)
+        decided = None if place is None else self._log[place]
+        if decided is None or decided.reason is not None:
+            decided = records.evaluated(purchase, Step.FORCED, None)
+        self._put(replace(decided, counted=True))
         self.limits.count(self._want(purchase))
 
     def give_back(self, purchase: Purchase, kept: Money | None = None) -> None:
@@ -137,9 +138,7 @@ class Controls:
         Opened with `given_back`."""
         self.limits.release(self._earlier(purchase), kept)
         back = purchase.amount if kept is None else purchase.amount - kept
-        self._given_back.append(
-            records.given_back(purchase, back, whole=kept is None, at=self._work.now)
-        )
+        self._log.append(records.given_back(purchase, back, whole=kept is None, at=self._work.now))
 
     def remaining(self, purchase: Purchase) -> list[Left]:
         """What each rule on money or number leaves after all that was counted so far, in the order
@@ -160,9 +159,14 @@ class Controls:
 
     async def write(self) -> None:
         """Store what was decided and counted, with the Work's next statement."""
-        evaluations = [*self._decided.values(), *self._given_back]
-        records.store(self._work, evaluations, [w for ws in self._would.values() for w in ws])
+        would = [one for several in self._would.values() for one in several]
+        records.store(self._work, self._log, would)
         await self.limits.write()
+
+    def _put(self, evaluation: Evaluation) -> None:
+        """Write an evaluation down in place of what was said of the same purchase before."""
+        place = self._places.setdefault(evaluation.purchase.id, len(self._log))
+        self._log[place : place + 1] = [evaluation]
 
     def _verdict(
         self, sheets: Sequence[Compiled], purchase: Purchase, want: Want
@@ -201,14 +205,18 @@ def want_of(purchase: Purchase, sheets: Sequence[Compiled]) -> Want:
 
 
 async def open_controls(
-    work: Work, purchases: Sequence[Purchase], *, given_back: Sequence[Purchase] = ()
+    work: Work,
+    purchases: Sequence[Purchase],
+    *,
+    given_back: Sequence[Purchase] = (),
+    locked: bool = True,
 ) -> Controls:
     """Load what is in force, in shadow and counted for a group. `given_back`: earlier purchases
-    of which something is to be given back. Refuses: nothing."""
+    of which something is to be given back; not `locked`: to be looked at only. Refuses: nothing."""
     sheets = await sheets_of(work, purchases)
     wants = [want_of(purchase, sheets.live(purchase)) for purchase in purchases]
     earlier = [replace(want_of(one, ()), at=one.moment) for one in given_back]
-    return Controls(work, sheets, await open_limits(work, [*wants, *earlier]))
+    return Controls(work, sheets, await open_limits(work, [*wants, *earlier], locked=locked))
 
 
 async def sheets_of(work: Work, purchases: Sequence[Purchase]) -> Sheets:

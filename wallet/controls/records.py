@@ -15,8 +15,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from wallet.controls.purchases import Purchase
-from wallet.money import Money
+from wallet.controls.purchases import Merchant, Purchase
+from wallet.database import Record
+from wallet.identifiers import CardId, HolderId
+from wallet.limits import Channel
+from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Reason
 from wallet.work import Work
 
@@ -74,6 +77,45 @@ def given_back(purchase: Purchase, back: Money, *, whole: bool, at: datetime) ->
     )
 
 
+def read_back(row: Record) -> Evaluation:
+    """A stored row as it was told; of a giving back, without the shop."""
+    amount = Money(row["amount_minor"], Currency(row["currency"]))
+    purchase = Purchase(
+        id=row["purchase_id"],
+        card_id=CardId(row["card_id"]),
+        holder_id=HolderId(row["holder_id"]),
+        amount=amount,
+        merchant=Merchant(
+            id=row["merchant_id"] or "",
+            name=row["merchant_name"] or "",
+            mcc=row["mcc"] or "0000",
+            country=row["country"] or "ZZ",
+            city=row["city"] or "",
+        ),
+        channel=Channel(row["channel"] or "online"),
+        moment=row["moment"],
+        another=row["another"],
+    )
+    return Evaluation(
+        purchase=purchase,
+        step=Step(row["step"]),
+        amount=amount,
+        another=row["another"],
+        at=row["at"],
+        counted=row["counted"],
+        reason=None if row["reason"] is None else Reason(row["reason"]),
+        set_by=row["set_by"],
+    )
+
+
+async def purchases_of(work: Work, purchase_ids: Sequence[UUID]) -> dict[UUID, Purchase]:
+    """What was asked, by its id: for giving back what was counted."""
+    return {
+        row["purchase_id"]: read_back(row).purchase
+        for row in await work.rows(_PURCHASES, list(purchase_ids))
+    }
+
+
 def store(work: Work, evaluations: Sequence[Evaluation], would: Sequence[Would]) -> None:
     """Have them written with the Work's next statement."""
     if evaluations:
@@ -124,6 +166,10 @@ def _shadowed(rows: Sequence[Would]) -> tuple[list[object], ...]:
 def _rule(declined: Declined) -> str:
     return str(declined.facts.get("rule") or declined.facts.get("limit"))
 
+
+_PURCHASES: Final = """
+select * from control_evaluations where purchase_id = any($1) and step <> 'given_back'
+"""
 
 # A purchase that came twice at once is one row: the authorisations' own key decides which stays.
 _ADD: Final = """

@@ -91,7 +91,7 @@ AnyList = Channels | Countries | Mccs | Merchants
 def decide_sheet(sheet: ControlSheet) -> None:
     """Refuses: INVALID_REQUEST (a list too long; a number of purchases within one purchase other
     than 0; an MCC range or hours that hold nothing), naming the field."""
-    for field, entries in _lists(sheet):
+    for field, entries in lists_of(sheet):
         if len(entries) > MOST_ENTRIES:
             raise Refused(Reason.INVALID_REQUEST, field=field, most=MOST_ENTRIES)
     for place, spend in enumerate(sheet.spend):
@@ -105,7 +105,8 @@ def decide_sheet(sheet: ControlSheet) -> None:
             raise Refused(Reason.INVALID_REQUEST, field=f"hours[{place}]")
 
 
-def _lists(sheet: ControlSheet) -> Iterator[tuple[str, tuple[object, ...]]]:
+def lists_of(sheet: ControlSheet) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """Everything in a sheet that is a list, by its field."""
     for field in ("channels", "countries", "mccs", "merchants"):
         listed: AnyList = getattr(sheet, field)
         yield f"{field}.allow", listed.allow or ()

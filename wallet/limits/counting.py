@@ -338,8 +338,9 @@ def _least(one: int | None, other: int | None) -> int | None:
     return min(one, other)
 
 
-async def open_limits(work: Work, wants: Sequence[Want]) -> Limits:
-    """Load the rules and counters of a group, those over both currencies locked in key order."""
+async def open_limits(work: Work, wants: Sequence[Want], *, locked: bool = True) -> Limits:
+    """Load the rules and counters of a group, those over both currencies locked in key order; not
+    `locked`: to be looked at only."""
     sheets = await sheets_of(work)
     counters: dict[Key, _Counter] = {}
     both: set[Key] = set()
@@ -347,7 +348,7 @@ async def open_limits(work: Work, wants: Sequence[Want]) -> Limits:
         at = want.at or work.now
         for key, rule in keys_of(sheets.at(at), want, day_of(at)):
             counters[key] = _NONE
-            if rule.both:
+            if rule.both and locked:
                 both.add(key)
     tiers: dict[HolderId, Tier] = {}
     if both:

@@ -231,7 +231,7 @@ async def test_a_check_of_nothing_is_allowed_and_counts_nothing(till: Till) -> N
 
 async def test_dollars_on_a_riel_card_at_the_rate_shown_and_not_a_riel_more(till: Till) -> None:
     await till.rates()
-    await till.open(khr=1_000_000, exchanges=True)
+    await till.open(khr=1_000_000, exchange=True)
     bought = till.message(Kind.AUTHORIZATION, 10_01, currency=Currency.USD, merchant=CAFE)
     answer = await till.done(bought)
     # 10.01 dollars at 4,100 are 41,041; the bank keeps a hundredth: 410.41
@@ -255,7 +255,7 @@ async def test_another_currency_is_declined_without_consent_or_without_a_rate(ti
     await till.open(khr=1_000_000)
     dollars = till.message(Kind.AUTHORIZATION, 10_00, currency=Currency.USD)
     assert await till.said(dollars) == "card_currency_differs"
-    await till.open(khr=1_000_000, exchanges=True)
+    await till.open(khr=1_000_000, exchange=True)
     dollars = till.message(Kind.AUTHORIZATION, 10_00, currency=Currency.USD)
     assert await till.said(dollars) == "exchange_unavailable"
     await till.prove()

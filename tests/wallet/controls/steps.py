@@ -125,10 +125,9 @@ async def put(
     sheet_id = new_id()
 
     async def run(work: Work) -> None:
-        ended = "ended_at = now()" if state == "LIVE" else "ended_at = now()"
         became = "PAST" if state == "LIVE" else "WITHDRAWN"
         await work.execute(
-            f"update control_sheets set state = '{became}', {ended} "
+            f"update control_sheets set state = '{became}', ended_at = now() "
             "where subject = $1 and state = $2",
             subject,
             state,

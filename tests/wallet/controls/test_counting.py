@@ -1,26 +1,20 @@
 """Money and number: windows, null and nothing, giving back, groups, and 200 at once."""
 
-from datetime import timedelta
-
 import pytest
 
 from tests import world
 from tests.wallet.controls.steps import (
     Buy,
     buy,
-    give_back,
     later,
-    put_bank,
     put_card,
-    put_holder,
     said,
 )
 from tests.wallet.limits.steps import assert_counters_right
 from tests.world import WorldHolder
-from wallet.clock import TurnedClock
 from wallet.controls import ControlSheet, Spend
 from wallet.identifiers import CardId, new_id
-from wallet.limits import Per, Window
+from wallet.limits import Window
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined
 from wallet.work import Works

@@ -45,7 +45,7 @@ select smartid_wall('control_sheets');
 
 -- Every purchase that was decided on, and what of it was given back: what a draft is tried on.
 create table control_evaluations (
-    seq bigint generated always as identity,
+    seq bigint generated always as identity primary key,
     bank text not null,
     purchase_id uuid not null,
     step text not null check (step in ('decided', 'forced', 'given_back')),
@@ -73,8 +73,6 @@ create table control_evaluations (
 );
 create index control_evaluations_holder on control_evaluations (holder_id, seq);
 create index control_evaluations_at on control_evaluations using brin (at)
-    with (pages_per_range = 32, autosummarize = on);
-create index control_evaluations_seq on control_evaluations using brin (seq)
     with (pages_per_range = 32, autosummarize = on);
 create unique index control_evaluations_once on control_evaluations (purchase_id)
     where step <> 'given_back';
