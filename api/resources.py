@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from wallet.access.hashing import Hashing
+from wallet.authorisations.habits import StepUp
+from wallet.authorisations.serving import Network
 from wallet.cards import CardRules, Issuing
 from wallet.clock import Clock
 from wallet.database import Database
@@ -27,6 +29,10 @@ class Policy:
     claim_ttl_s: int = 600
     card_iins: Mapping[str, str] = field(default_factory=dict)
     """What a bank's virtual card numbers begin with, where it is not its own range."""
+    simulation: bool = False
+    """Whether the imagined card network's door is there; never in production."""
+    step_up: StepUp = field(default_factory=StepUp)
+    """Which purchases are out of pattern."""
     four_eyes_above_khr: int = 400_000
     four_eyes_above_usd_cents: int = 10_000
     host: str = "wallet.smartid.test"
@@ -57,3 +63,8 @@ class Resources:
             iins={BankId(bank): iin for bank, iin in self.policy.card_iins.items()},
         )
         return Issuing(vault=self.vault, rules=rules)
+
+    @property
+    def network(self) -> Network:
+        """What deciding on purchases needs, by this process's policy."""
+        return Network(issuing=self.issuing, step_up=self.policy.step_up)

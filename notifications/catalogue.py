@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from notifications.declines import explained
 from wallet import events
 from wallet.events import Event
 from wallet.money import Money
@@ -50,6 +51,22 @@ def _shown(name: str, value: Any, language: str) -> str:
     if language == "km" and name in ("half", "period", "account_last_four", "last_four"):
         return str(value).translate(KHMER_DIGITS)
     return str(value)
+
+
+def _purchase_declined(event: Event) -> _Words:
+    assert isinstance(event, events.PurchaseDeclined)  # noqa: S101 - the table's own key
+    why = explained(event.reason)
+    return _Words(
+        "Card purchase declined",
+        "{merchant}, {money}, card ••{last_four}: " + why.en,
+        "ការទិញដោយកាតត្រូវបានបដិសេធ",
+        "{merchant} {money} កាត ••{last_four}៖ " + why.km,
+    )
+
+
+def _purchase_released(event: Event) -> _Words:
+    assert isinstance(event, events.PurchaseReleased)  # noqa: S101 - the table's own key
+    return _RELEASED.get(event.cause, _RELEASED_ANY)
 
 
 def _card_changed(event: Event) -> _Words:
@@ -134,6 +151,26 @@ _SMART_ID_STATES: Final = {
         "អ្នកអាចទូទាត់ដោយ Smart ID បានវិញហើយ។",
     ),
 }
+_RELEASED: Final = {
+    "expired": _Words(
+        "Held money is free again",
+        "{merchant} did not take {charged} in time; it is free again on card ••{last_four}.",
+        "ប្រាក់កក់ទុកត្រូវបានដោះលែង",
+        "{merchant} មិនបានយក {charged} ទាន់ពេលទេ ប្រាក់នេះអាចប្រើបានវិញ (កាត ••{last_four})។",
+    ),
+    "too_late": _Words(
+        "Purchase not made",
+        "The answer for {merchant} came too late; {charged} is free again on card ••{last_four}.",
+        "ការទិញមិនបានសម្រេច",
+        "ចម្លើយទៅ {merchant} យឺតពេល {charged} អាចប្រើបានវិញ (កាត ••{last_four})។",
+    ),
+}
+_RELEASED_ANY: Final = _Words(
+    "Purchase taken back",
+    "{merchant} took back a purchase; {charged} is free again on card ••{last_four}.",
+    "ការទិញត្រូវបានលុប",
+    "{merchant} បានលុបការទិញ {charged} អាចប្រើបានវិញ (កាត ••{last_four})។",
+)
 _SMART_ID_ANY: Final = _Words(
     "Smart ID payments changed",
     "Your Smart ID's payment state is now {state}.",
@@ -304,6 +341,32 @@ _CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
         "A card ending {last_four} was asked for at ATM {terminal}. Claim it within 10 minutes.",
         "កាតកំពុងរង់ចាំការទទួល",
         "កាតបញ្ចប់ដោយលេខ {last_four} បានស្នើនៅ ATM {terminal}។ សូមទទួលក្នុងរយៈពេល ១០ នាទី។",
+    ),
+    events.PurchaseAllowed: _Words(
+        "Card purchase",
+        "{merchant} may take {charged} from card ••{last_four}; it is held.",
+        "ការទិញដោយកាត",
+        "{merchant} អាចយក {charged} ពីកាត ••{last_four} ប្រាក់ត្រូវបានកក់ទុក។",
+    ),
+    events.PurchaseDeclined: _purchase_declined,
+    events.PurchaseTaken: _Words(
+        "Card purchase paid",
+        "{merchant} took {charged} from card ••{last_four}.",
+        "បានបង់ប្រាក់ដោយកាត",
+        "{merchant} បានយក {charged} ពីកាត ••{last_four}។",
+    ),
+    events.PurchaseReleased: _purchase_released,
+    events.PurchaseReturned: _Words(
+        "Money back",
+        "{merchant} gave back {charged} to card ••{last_four}.",
+        "បានទទួលប្រាក់វិញ",
+        "{merchant} បានសង {charged} មកកាត ••{last_four} វិញ។",
+    ),
+    events.PurchaseAsked: _Words(
+        "Is this you?",
+        "{merchant} wants {money} with card ••{last_four}. Confirm it in the app, then pay again.",
+        "តើនេះជាអ្នកមែនទេ?",
+        "{merchant} ចង់យក {money} ដោយកាត ••{last_four}។ សូមបញ្ជាក់ក្នុងកម្មវិធី រួចទូទាត់ម្តងទៀត។",
     ),
     events.SmartIdPaymentChanged: _smart_id_changed,
     events.DevicePaired: _device_paired,

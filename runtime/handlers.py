@@ -15,6 +15,7 @@ from runtime.operators import HttpOperators
 from wallet import limits, topups
 from wallet.access import challenges
 from wallet.access.challenges import SmsPort
+from wallet.authorisations.expiring import expire_due
 from wallet.cards import control, following, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
 from wallet.jobs import Again, Job
@@ -65,7 +66,8 @@ def handlers(
 
 async def rounds(resources: Resources, bank: BankId) -> None:
     """What may have been left lying in one bank: idle top-ups, counters of windows long over, cards
-    whose month is over, its first business day, the checkpoints of its journal."""
+    whose month is over, purchases whose time is over, its first business day, the checkpoints of
+    its journal."""
     await topups.resume(resources.works, bank)
     await resources.works.perform(WORKER, bank, limits.forget_old)
     await days.open_first(resources.works, bank)
@@ -75,6 +77,8 @@ async def rounds(resources: Resources, bank: BankId) -> None:
         return await control.expire_due(work, EXPIRE_TOGETHER)
 
     while await resources.works.perform(WORKER, bank, expire):
+        pass
+    while await expire_due(resources.works, resources.network, bank):
         pass
 
 

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from api.resources import Policy, Resources
 from runtime.redis_safety import refuse_unsafe_redis
 from runtime.settings import Settings
-from wallet.clock import SystemClock
+from wallet.clock import AdvancedClock, SystemClock
 from wallet.database import Database
 from wallet.teller import Teller
 from wallet.throttle import Throttle, connect
@@ -41,7 +41,7 @@ async def open_resources(
     database = await Database.connect(
         settings.database_url, largest=CONNECTIONS, statement_timeout_s=statement_timeout_s
     )
-    clock = SystemClock()
+    clock = AdvancedClock() if settings.simulation else SystemClock()
     works = Works(database, clock)
     teller = Teller(works, grouping=settings.teller == "groups")
     try:
@@ -61,6 +61,7 @@ async def open_resources(
                 claim_ttl_s=settings.claim_ttl_s,
                 card_iins=settings.card_iins,
                 host=settings.public_host,
+                simulation=settings.simulation,
             ),
         )
     finally:

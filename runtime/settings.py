@@ -18,6 +18,8 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
     SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
     SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
+    SMARTID_SIMULATION           on | off: the door of an imagined card network, /v1/sim, and a
+                                 clock that can be advanced (off; refused in production)
     SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
     SMARTID_KEY_FILE             the vault's master key (<data>/master.key)
     SMARTID_ALLOW_SOFTWARE_KEYS  1: production may keep that key in a file
@@ -70,6 +72,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     teller: str = "groups"
     key_file: Path
     seal_key: int = 1
+    simulation: bool = False
 
     @property
     def needs_own_servers(self) -> bool:
@@ -118,6 +121,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_TELLER": self.teller,
             "SMARTID_KEY_FILE": self.key_file,
             "SMARTID_SEAL_KEY": self.seal_key,
+            "SMARTID_SIMULATION": "on" if self.simulation else "off",
         }
         return {name: str(value) for name, value in told.items() if value is not None}
 
@@ -149,6 +153,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         teller=given.choice("SMARTID_TELLER", ("groups", "one_by_one")),
         key_file=Path(key_file).absolute() if key_file else folder / "master.key",
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
+        simulation=given.choice("SMARTID_SIMULATION", ("off", "on")) == "on",
     )
     _refuse_unfit_production(settings, given)
     return settings
@@ -214,6 +219,8 @@ class _Given:
 def _refuse_unfit_production(settings: Settings, given: _Given) -> None:
     if settings.environment is not Environment.PRODUCTION:
         return
+    if settings.simulation:
+        raise SettingsError("SMARTID_SIMULATION must be off when SMARTID_ENV=production")
     for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)):
         if url is None:
             raise SettingsError(f"{name} is required when SMARTID_ENV=production")

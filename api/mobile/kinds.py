@@ -19,6 +19,7 @@ from wallet.access.intents import (
     authorise_lane,
     prepare_lane,
 )
+from wallet.authorisations.confirming import CONFIRM
 from wallet.cards import rows
 from wallet.identifiers import CardId
 from wallet.outcomes import Reason, Refused
@@ -47,8 +48,8 @@ class Kinds:
                 topups.BUY,
                 exchange.EXCHANGE,
                 *cards.kinds(resources.issuing),
-                *cards.kinds(cards.Issuing(vault=vault)),
                 *controls.kinds(_owners),
+                CONFIRM,
                 authenticator.enrol_kind(vault),
                 authenticator.confirm_kind(vault),
             )

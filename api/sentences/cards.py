@@ -65,6 +65,22 @@ CARDS: Final[dict[Reason, tuple[str, str]]] = {
         "Too many wrong security codes; have the card shown in the app again to go on.",
         "លេខកូដសុវត្ថិភាពខុសច្រើនដងពេក សូមបើកមើលកាតក្នុងកម្មវិធីម្តងទៀត ដើម្បីបន្ត។",
     ),
+    Reason.CARD_UNKNOWN: (
+        "No card of this bank has that number or id; look at it again.",
+        "ធនាគារនេះមិនមានកាតដែលមានលេខនោះទេ សូមពិនិត្យម្តងទៀត។",
+    ),
+    Reason.PURCHASE_UNCONFIRMED: (
+        "This purchase is unlike the usual ones; confirm it in the app, then pay again.",
+        "ការទិញនេះខុសពីធម្មតា សូមបញ្ជាក់ក្នុងកម្មវិធី រួចទូទាត់ម្តងទៀត។",
+    ),
+    Reason.MESSAGE_DIFFERS: (
+        "A message with this key was taken before, with other content; use a new key.",
+        "សារដែលមានលេខសម្គាល់នេះបានទទួលរួចហើយ ដោយមានខ្លឹមសារផ្សេង សូមប្រើលេខសម្គាល់ថ្មី។",
+    ),
+    Reason.ANSWER_TOO_LATE: (
+        "The time to answer this request was over; nothing is held, ask again.",
+        "ពេលវេលាឆ្លើយសំណើនេះបានផុតហើយ គ្មានប្រាក់ត្រូវបានកក់ទុកទេ សូមស្នើម្តងទៀត។",
+    ),
     Reason.CARD_CLAIM_EXPIRED: (
         "The card asked for at the ATM was not claimed in time; ask for it again.",
         "កាតដែលស្នើនៅ ATM មិនបានទទួលទាន់ពេលទេ សូមស្នើម្តងទៀត។",

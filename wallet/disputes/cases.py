@@ -19,6 +19,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from wallet.authorisations import reading as purchases
 from wallet.clock import PHNOM_PENH, day_of
 from wallet.database import Record, UniqueViolation
 from wallet.disputes.deadlines import answer_by
@@ -95,6 +96,8 @@ async def open_case(
     Refuses: not_found (no such transaction of this holder's), dispute_too_late, dispute_exists,
     conflict (all of it has come back).
     """
+    # A purchase with a card is named by its own id, or by that of the transfer that took the money.
+    transfer_id = await purchases.taken_by(work, holder_id, transfer_id) or transfer_id
     taken, disputed_minor = await _disputable(work, holder_id, transfer_id)
     due = answer_by(cause.value, day_of(work.now), await holidays(work))
     case_id = DisputeId(new_id())

@@ -251,13 +251,10 @@ async def test_dollars_on_a_riel_card_at_the_rate_shown_and_not_a_riel_more(till
     await till.prove()
 
 
-async def test_another_currency_is_declined_without_consent_or_without_a_rate(till: Till) -> None:
+async def test_another_currency_is_declined_without_its_holders_consent(till: Till) -> None:
     await till.open(khr=1_000_000)
     dollars = till.message(Kind.AUTHORIZATION, 10_00, currency=Currency.USD)
     assert await till.said(dollars) == "card_currency_differs"
-    await till.open(khr=1_000_000, exchange=True)
-    dollars = till.message(Kind.AUTHORIZATION, 10_00, currency=Currency.USD)
-    assert await till.said(dollars) == "exchange_unavailable"
     await till.prove()
 
 

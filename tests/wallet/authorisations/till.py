@@ -1,6 +1,7 @@
 """A shop's till for tests: messages of an imagined network, through the room's own desk."""
 
 import itertools
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,17 +12,20 @@ from wallet.authorisations import proof, records
 from wallet.authorisations.habits import StepUp
 from wallet.authorisations.messages import Kind, Merchant, Message
 from wallet.authorisations.records import Event, Life
-from wallet.authorisations.serving import Desk, Network
+from wallet.authorisations.serving import Desk, Network, serve
 from wallet.authorisations.states import Standing, Status, status_of
 from wallet.cards.rules import CardRules, Issuing
 from wallet.clock import TurnedClock
 from wallet.exchange import RateSheet
-from wallet.identifiers import AccountId, BankId, CardId
+from wallet.identifiers import AccountId, BankId, CardId, TransferId, new_id
 from wallet.ledger import proof as books
+from wallet.ledger.book import open_book
+from wallet.ledger.chart import AccountKind, house_account
 from wallet.ledger.proof import prove
+from wallet.limits import LimitSheet
 from wallet.limits import proof as limits_proof
 from wallet.money import Currency, Money
-from wallet.outcomes import Declined, Done, Outcome, Reason
+from wallet.outcomes import Declined, Done, GroupAnswer, Outcome, Reason
 from wallet.teller import Teller
 from wallet.vault import Vault
 from wallet.work import SYSTEM, Work, Works
@@ -65,9 +69,8 @@ class Till:
         self.clock = clock
         self.cards = Counter(works, vault, clock, CardRules())
         self._callers = _CallersClock(clock)
-        self.desk = Desk(
-            teller, self._callers, Network(issuing=Issuing(vault=vault), step_up=step_up)
-        )
+        self.network = Network(issuing=Issuing(vault=vault), step_up=step_up)
+        self.desk = Desk(teller, self._callers, self.network)
         self.person: Person
         self.card_id: CardId
         self.currency = Currency.KHR
@@ -87,6 +90,29 @@ class Till:
 
     async def freeze(self) -> None:
         await self.cards.freeze(self.person, self.card_id)
+
+    async def close_wallet(self) -> None:
+        """The bank closes the card's wallet."""
+
+        async def act(work: Work) -> None:
+            fees = await house_account(work, AccountKind.FEES, self.currency, "closing")
+            book = await open_book(work, accounts=[self.wallet, fees])
+            book.close(TransferId(new_id()), self.wallet, fees)
+            await book.write()
+
+        await self.works.perform(SYSTEM, ACLEDA, act)
+
+    async def lift_limits(self) -> None:
+        """No limits but those of a test."""
+        await put_in_force(self.works, self.clock, terms.Sort.LIMITS, LimitSheet(rules=()))
+
+    async def serve(self, messages: Sequence[Message]) -> Sequence[GroupAnswer]:
+        """One group, in one transaction."""
+
+        async def act(work: Work) -> Sequence[GroupAnswer]:
+            return await serve(work, self.network, messages)
+
+        return await self.works.perform(SYSTEM, ACLEDA, act)
 
     async def rates(self) -> None:
         await put_in_force(self.works, self.clock, terms.Sort.RATES, RATE)
