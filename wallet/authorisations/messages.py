@@ -13,6 +13,7 @@ Who calls: the sim door, later the switch door; everything in this package.
 import enum
 import hashlib
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -25,6 +26,12 @@ from wallet.limits import Channel
 from wallet.money import Money
 
 _NAMESPACE: Final = UUID("6f0a4c1e-5d0b-4c53-9a5e-0e7b8f3f2d11")
+
+
+@lru_cache(8_192)
+def _id_of(text: str) -> UUID:
+    """Asked many times of each message while its group is served."""
+    return uuid5(_NAMESPACE, text)
 
 
 class Kind(enum.StrEnum):
@@ -111,11 +118,11 @@ class Message(Struct, frozen=True, kw_only=True):
     @property
     def authorisation_id(self) -> UUID:
         """The one id a purchase has, whichever of its messages comes first."""
-        return uuid5(_NAMESPACE, f"{self.bank}|{self.lifecycle}")
+        return _id_of(f"{self.bank}|{self.lifecycle}")
 
     @property
     def event_id(self) -> UUID:
-        return uuid5(_NAMESPACE, f"{self.bank}|{self.message_key}")
+        return _id_of(f"{self.bank}|{self.message_key}")
 
     @property
     def fingerprint(self) -> bytes:
