@@ -4,11 +4,12 @@ import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from tests.wallet.cards.counter import Counter, Person
 from tests.wallet.limits.steps import put_in_force
 from wallet import terms
-from wallet.authorisations import proof, records
+from wallet.authorisations import proof, reading, records
 from wallet.authorisations.habits import StepUp
 from wallet.authorisations.messages import Kind, Merchant, Message
 from wallet.authorisations.records import Event, Life
@@ -208,6 +209,12 @@ class Till:
         async def read(work: Work) -> list[tuple[str, int, int]]:
             rows = await work.rows("select * from authorisation_cases order by seq")
             return [(r["cause"], r["beyond_minor"], r["short_minor"]) for r in rows]
+
+        return await self.works.read(SYSTEM, ACLEDA, read)
+
+    async def has_case(self, authorisation_id: UUID) -> bool:
+        async def read(work: Work) -> bool:
+            return bool(await reading.cases_of(work, authorisation_id))
 
         return await self.works.read(SYSTEM, ACLEDA, read)
 
