@@ -65,6 +65,10 @@ CARDS: Final[dict[Reason, tuple[str, str]]] = {
         "Too many wrong security codes; have the card shown in the app again to go on.",
         "លេខកូដសុវត្ថិភាពខុសច្រើនដងពេក សូមបើកមើលកាតក្នុងកម្មវិធីម្តងទៀត ដើម្បីបន្ត។",
     ),
+    Reason.TOKEN_LIMIT_REACHED: (
+        "This card is in as many phones' wallets as allowed; take it out of one first.",
+        "កាតនេះមាននៅក្នុងកាបូបទូរស័ព្ទគ្រប់ចំនួនកំណត់ហើយ សូមដកចេញពីទូរស័ព្ទមួយជាមុនសិន។",
+    ),
     Reason.CARD_CLAIM_EXPIRED: (
         "The card asked for at the ATM was not claimed in time; ask for it again.",
         "កាតដែលស្នើនៅ ATM មិនបានទទួលទាន់ពេលទេ សូមស្នើម្តងទៀត។",
