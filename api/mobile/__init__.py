@@ -10,6 +10,7 @@ from litestar import Router
 
 from api.mobile import (
     accounts,
+    card_art,
     cards,
     disputes,
     inbox,
@@ -36,6 +37,7 @@ router: Final[Router] = holder_door(
         *receipts.HANDLERS,
         *statements.HANDLERS,
         *cards.HANDLERS,
+        *card_art.HANDLERS,
         *qr.HANDLERS,
         *topups.HANDLERS,
         *disputes.HANDLERS,
