@@ -12,6 +12,7 @@ import pytest_socket
 from redis.asyncio import Redis
 
 from runtime.embedded import Embedded
+from tests.quick_folder import quick_folder
 from wallet import migrations
 from wallet.clock import TurnedClock
 from wallet.database import Database
@@ -33,7 +34,10 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with Embedded.open(tmp_path_factory.mktemp("servers")) as embedded:
+    with (
+        quick_folder(tmp_path_factory.mktemp("servers")) as folder,
+        Embedded.open(folder) as embedded,
+    ):
         yield embedded
 
 
