@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder made in it is its user's alone
+MEMORY: Final = Path("/dev/shm")
 ROOM_BYTES: Final = 4 * 1024**3
 PREFIX: Final = "smartid-tests-"
 
