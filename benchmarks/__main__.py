@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 
-from benchmarks import core, payments, prove, salary_day, statements
+from benchmarks import cards, core, payments, prove, salary_day, statements
 
 
 def main() -> None:
     """Measure what is named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    everything = ["core", "payments", "salary", "prove", "statements"]
+    everything = ["core", "payments", "cards", "salary", "prove", "statements"]
     parser.add_argument("which", nargs="*", default=everything)
     parser.add_argument("--quick", action="store_true", help="short rounds, for a first look")
     parser.add_argument(
@@ -23,6 +23,8 @@ def main() -> None:
                 asyncio.run(core.main(seconds, rounds))
             case "payments":
                 asyncio.run(payments.main(seconds, rounds))
+            case "cards":
+                asyncio.run(cards.main(seconds, rounds))
             case "salary":
                 salary_day.run(20_000 if options.quick else 220_000)
             case "prove":

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from api.resources import Resources
 from runtime.operators import HttpOperators
+from runtime.token_service import HttpTokenService
 from wallet import limits, topups
 from wallet.access import challenges
 from wallet.access.challenges import SmsPort
 from wallet.authorisations.expiring import expire_due
-from wallet.cards import control, following, undo
+from wallet.cards import changing, control, following, tokenising, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
 from wallet.jobs import Again, Job
 from wallet.ledger import checkpoints, days
@@ -41,6 +42,7 @@ def handlers(
     operators: HttpOperators | None,
     sms: SmsPort | None,
     patience: topups.Patience,
+    token_service: HttpTokenService | None = None,
 ) -> dict[str, Handler]:
     """Every job's name and what does it."""
     desk = None
@@ -51,6 +53,11 @@ def handlers(
             operators=operators,
             patience=patience,
         )
+    token_desk = None
+    if token_service is not None:
+        token_desk = tokenising.TokenDesk(
+            works=resources.works, vault=resources.vault, service=token_service
+        )
     return {
         runs.CHECK_JOB: partial(_check_salary, resources),
         runs.PAY_JOB: partial(_pay_salary, resources),
@@ -58,7 +65,8 @@ def handlers(
         "topup.lookup": partial(_topup, desk, topups.lookup),
         "topup.recheck": partial(_topup, desk, topups.recheck),
         challenges.SEND: partial(_send_code, resources, sms),
-        smart_ids.FOLLOW_JOB: partial(_follow, resources),
+        smart_ids.CHANGED_JOB: partial(_follow, resources),
+        changing.TOKENS_JOB: partial(_settle_tokens, token_desk),
         undo.JOB: partial(_lapse_claim, resources),
         days.CLOSE_JOB: partial(_close_day, resources),
     }
@@ -69,6 +77,7 @@ async def rounds(resources: Resources, bank: BankId) -> None:
     whose month is over, purchases whose time is over, its first business day, the checkpoints of
     its journal."""
     await topups.resume(resources.works, bank)
+    await tokenising.resume(resources.works, bank)
     await resources.works.perform(WORKER, bank, limits.forget_old)
     await days.open_first(resources.works, bank)
     await checkpoints.keep_up(resources.works, bank)
@@ -128,6 +137,13 @@ async def _follow(resources: Resources, job: Job) -> None:
         return await following.follow(work, holder_id)
 
     await resources.works.perform(WORKER, BankId(job.payload["bank"]), follow)
+
+
+async def _settle_tokens(desk: tokenising.TokenDesk | None, job: Job) -> None:
+    if desk is None:
+        raise Again(CONFIGURE_PAUSE_S)
+    bank, card_id = BankId(job.payload["bank"]), CardId(UUID(job.payload["card_id"]))
+    await tokenising.settle(desk, bank, card_id)
 
 
 async def _close_day(resources: Resources, job: Job) -> None:

@@ -90,6 +90,16 @@ class CardRevealed(_Event, frozen=True, kw_only=True, tag="card.revealed"):
     last_four: str
 
 
+class CardTokenChanged(_Event, frozen=True, kw_only=True, tag="card.token_changed"):
+    """A card went into a phone's wallet, or was suspended in it or taken out of it."""
+
+    card_id: str
+    last_four: str
+    wallet: str
+    device: str
+    state: str
+
+
 class CardWaiting(_Event, frozen=True, kw_only=True, tag="card.waiting"):
     """A card asked for at an ATM waits to be claimed in the app."""
 
@@ -193,6 +203,7 @@ Event = (
     | TopupInRecovery
     | CardChanged
     | CardRevealed
+    | CardTokenChanged
     | CardWaiting
     | PurchaseAllowed
     | PurchaseDeclined

@@ -117,6 +117,7 @@ class Reason(enum.StrEnum):
     CARD_CURRENCY_DIFFERS = "card_currency_differs"
     CARD_DETAILS_WRONG = "card_details_wrong"
     CARD_DETAILS_LOCKED = "card_details_locked"
+    TOKEN_LIMIT_REACHED = "token_limit_reached"  # noqa: S105 - no secret
     CARD_CLAIM_EXPIRED = "card_claim_expired"
     CARD_CLAIM_MISMATCH = "card_claim_mismatch"
     CARD_REVERSED = "card_reversed"

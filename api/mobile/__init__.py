@@ -10,6 +10,7 @@ from litestar import Router
 
 from api.mobile import (
     accounts,
+    card_art,
     cards,
     controls,
     disputes,
@@ -40,6 +41,7 @@ router: Final[Router] = holder_door(
         *cards.HANDLERS,
         *controls.HANDLERS,
         *purchases.HANDLERS,
+        *card_art.HANDLERS,
         *qr.HANDLERS,
         *topups.HANDLERS,
         *disputes.HANDLERS,

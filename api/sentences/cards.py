@@ -81,6 +81,10 @@ CARDS: Final[dict[Reason, tuple[str, str]]] = {
         "The time to answer this request was over; nothing is held, ask again.",
         "ពេលវេលាឆ្លើយសំណើនេះបានផុតហើយ គ្មានប្រាក់ត្រូវបានកក់ទុកទេ សូមស្នើម្តងទៀត។",
     ),
+    Reason.TOKEN_LIMIT_REACHED: (
+        "This card is in as many phones' wallets as allowed; take it out of one first.",
+        "កាតនេះមាននៅក្នុងកាបូបទូរស័ព្ទគ្រប់ចំនួនកំណត់ហើយ សូមដកចេញពីទូរស័ព្ទមួយជាមុនសិន។",
+    ),
     Reason.CARD_CLAIM_EXPIRED: (
         "The card asked for at the ATM was not claimed in time; ask for it again.",
         "កាតដែលស្នើនៅ ATM មិនបានទទួលទាន់ពេលទេ សូមស្នើម្តងទៀត។",

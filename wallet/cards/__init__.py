@@ -15,7 +15,7 @@ and support doors, authorisations, the worker.
 """
 
 from wallet.access.intents import IntentKind
-from wallet.cards import claim, control, create, renewing, reveal
+from wallet.cards import claim, control, create, renewing, reveal, tokens
 from wallet.cards.rules import CardRules, Issuing
 
 __all__ = ["CardRules", "Issuing", "kinds"]
@@ -28,6 +28,7 @@ def kinds(issuing: Issuing) -> tuple[IntentKind, ...]:
         claim.kind(issuing),
         reveal.kind(issuing),
         renewing.kind(issuing),
+        tokens.kind(issuing),
         control.unfreeze_kind(),
         control.close_kind(),
         control.unfreeze_smart_id_kind(),

@@ -19,6 +19,9 @@ from wallet.events import CardChanged
 from wallet.identifiers import CardId
 from wallet.work import Actor, Work
 
+TOKENS_JOB: Final = "card.tokens"
+"""Brings a card's tokens to where the card stands: {bank, card_id}. Safe to repeat."""
+
 ANNOUNCED: Final = frozenset({"card.cvv_locked"})
 """Steps that change no state and are told all the same."""
 
@@ -63,6 +66,9 @@ def change(work: Work, changes: Sequence[Change], counted: Sequence[Card] = ()) 
             actor=actor,
             reason=step.cause,
         )
+        if step.after.tokenised:
+            wanted = {"bank": step.after.bank, "card_id": str(step.after.id)}
+            work.later(TOKENS_JOB, wanted)
         if step.announced:
             work.emit(told(step.after, step.after.standing(work.now), step.cause))
     remember(work, history)

@@ -270,10 +270,10 @@ def decide_wish(rules: CardRules, wish: CreateCard) -> CreateCard:
     Refuses: INVALID_REQUEST (control characters, a merchant for a card that locks to none),
     AMOUNT_OUT_OF_RANGE (limit above the product's).
     """
-    label = _shown("label", wish.label)
+    label = decide_shown("label", wish.label)
     merchant = wish.merchant
     if merchant is not None:
-        name = _shown("merchant", merchant.name)
+        name = decide_shown("merchant", merchant.name)
         if not wish.kind.locks or not name:
             raise Refused(Reason.INVALID_REQUEST, field="merchant")
         merchant = NamedMerchant(id=merchant.id, name=name)
@@ -286,7 +286,7 @@ def decide_wish(rules: CardRules, wish: CreateCard) -> CreateCard:
     return replace(wish, label=label, merchant=merchant)
 
 
-def _shown(field: str, text: str) -> str:
+def decide_shown(field: str, text: str) -> str:
     """A text of the holder's as it will be shown. Refuses: INVALID_REQUEST."""
     normal = unicodedata.normalize("NFC", text).strip()
     if any(unicodedata.category(character) in _UNSEEN for character in normal):

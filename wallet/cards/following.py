@@ -1,12 +1,12 @@
-"""Cards follow their holder to the Smart ID that replaces a lost, expired or reprinted one.
+"""Cards follow their Smart ID, and their holder to the one that replaces a lost or expired one.
 
 Promise: when another Smart ID of the same person becomes VALID, the cards of those that ended go
 on under it with number, limits, shop and history as they were; nothing has to be made again. Until
 then they stand still, because they read their Smart ID's state (states.Card.frozen_now). Cards that
 would outlive the new Smart ID stay behind.
 
-Owns no table (changing writes). Who calls: the worker, by the job that a Smart ID's becoming VALID
-leaves behind (registry.smart_ids).
+Owns no table (changing writes). Who calls: the worker, by the job that every change of a Smart
+ID's payment state leaves behind (registry.smart_ids).
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from wallet.cards import changing, rows
-from wallet.cards.changing import Change
+from wallet.cards.changing import TOKENS_JOB, Change
 from wallet.identifiers import CardId, HolderId, SmartIdId
 from wallet.registry.states import IdentityState
 from wallet.work import Work
@@ -23,8 +23,13 @@ ENDED: Final = frozenset({IdentityState.EXPIRED, IdentityState.REVOKED})
 
 
 async def follow(work: Work, holder_id: HolderId) -> int:
-    """Move the holder's live cards from ended Smart IDs to the valid one; answers how many.
-    Safe to run any number of times. Refuses: nothing."""
+    """Move the holder's live cards from ended Smart IDs to the valid one, and have the tokens of
+    all brought in line; answers how many moved. Safe to run any number of times.
+
+    Refuses: nothing.
+    """
+    for row in await work.rows(_TOKENISED, holder_id):
+        work.later(TOKENS_JOB, {"bank": row["bank"], "card_id": str(row["id"])})
     ids = [SmartIdId(row["id"]) for row in await work.rows(_SMART_IDS, holder_id)]
     held = await rows.locked_smart_ids(work, ids)
     valid = [one for one in held.values() if one.identity_state is IdentityState.VALID]
@@ -51,6 +56,8 @@ async def follow(work: Work, holder_id: HolderId) -> int:
     changing.change(work, steps)
     return len(steps)
 
+
+_TOKENISED: Final = "select id, bank from virtual_cards where holder_id = $1 and tokenised"
 
 _SMART_IDS: Final = "select id from smart_ids where holder_id = $1"
 

@@ -322,7 +322,8 @@ select c.id, c.bank, c.holder_id, c.smart_id_id, c.state, c.substatus, c.frozen_
        c.currency, c.account_id, c.label, c.last_four, c.expires_on, c.channel,
        c.claim_expires_at, c.claim_failures, c.terminal_name, c.per_use_limit_minor,
        c.daily_limit_minor, c.uses_per_day, c.locked_merchant, c.locked_name, c.spent_by,
-       c.exchanges, c.lineage, c.replaces, c.replaced_by, c.cvv_failures, c.made_at, c.changed_at,
+       c.exchanges, c.lineage, c.replaces, c.replaced_by, c.cvv_failures, c.tokenised, c.made_at,
+       c.changed_at,
        s.identity_state, s.payment_state, c.number_index,
        case when c.kind = 'recurring' or c.replaces is not null or c.replaced_by is not null
             then array(select u.merchant_id from card_standing_uses u where u.lineage = c.lineage)

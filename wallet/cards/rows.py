@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from wallet.cards.states import Card
 from wallet.clock import day_of
-from wallet.identifiers import CardId, HolderId, SmartIdId
+from wallet.identifiers import CardId, HolderId, Secret, SmartIdId
 from wallet.registry.states import IdentityState, PaymentState
+from wallet.vault import Vault
 from wallet.work import Work
 
 
@@ -106,6 +107,16 @@ async def due(work: Work, limit: int) -> list[Card]:
     return list((await by_ids(work, [CardId(record["id"]) for record in records])).values())
 
 
+async def number_of(work: Work, vault: Vault, card_id: CardId) -> Secret[str]:
+    """A card's number, for its holder's phone or the token service alone."""
+    sealed = await work.value(_SEALED, card_id)
+    plain = await vault.unseal(work, sealed, "virtual_cards", "number_sealed", card_id)
+    return Secret(plain.reveal().decode())
+
+
+_SEALED: Final = "select number_sealed from virtual_cards where id = $1"
+
+
 def _by_id(cards: Sequence[Card]) -> dict[CardId, Card]:
     return {card.id: card for card in cards}
 
@@ -115,7 +126,8 @@ select c.id, c.bank, c.holder_id, c.smart_id_id, c.state, c.substatus, c.frozen_
        c.currency, c.account_id, c.label, c.last_four, c.expires_on, c.channel,
        c.claim_expires_at, c.claim_failures, c.terminal_name, c.per_use_limit_minor,
        c.daily_limit_minor, c.uses_per_day, c.locked_merchant, c.locked_name, c.spent_by,
-       c.exchanges, c.lineage, c.replaces, c.replaced_by, c.cvv_failures, c.made_at, c.changed_at,
+       c.exchanges, c.lineage, c.replaces, c.replaced_by, c.cvv_failures, c.tokenised, c.made_at,
+       c.changed_at,
        s.identity_state, s.payment_state
   from virtual_cards c join smart_ids s on s.id = c.smart_id_id
 """

@@ -44,6 +44,8 @@ class CardRules(Struct, frozen=True, kw_only=True):
     """With three digits the count of tries is the control, not the arithmetic: so many wrong ones
     in a row lock the check value until the holder has the card shown again, signed and with a
     code."""
+    tokens_per_card: int = 5
+
     shown_for_s: int = 60
     reveals_per_hour: int = 10
 

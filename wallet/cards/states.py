@@ -134,6 +134,7 @@ class Card(Struct, frozen=True, kw_only=True):
     replaces: CardId | None
     replaced_by: CardId | None
     cvv_failures: int
+    tokenised: bool
     made_at: datetime
     changed_at: datetime
     identity_state: IdentityState

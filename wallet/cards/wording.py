@@ -103,6 +103,16 @@ def reveal(card: Card) -> Sentence:
     )
 
 
+def tokenise(card: Card, wallet: str, device: str) -> Sentence:
+    return Sentence(
+        f"Add card {dotted(card)} to {_WALLET[wallet]} on “{device}”: it can pay from there.",
+        f"បន្ថែមកាត {dotted(card)} ទៅ {_WALLET[wallet]} លើ “{device}”៖ កាតអាចបង់ប្រាក់ពីទីនោះបាន។",
+    )
+
+
+_WALLET: Final = {"apple": "Apple Wallet", "google": "Google Wallet", "samsung": "Samsung Wallet"}
+
+
 def unfreeze(card: Card) -> Sentence:
     return Sentence(
         f"Unfreeze card {dotted(card)}: it can pay again.",

@@ -60,8 +60,8 @@ __all__ = [
 NUMBER_INDEX: Final = "smart_id.number"
 """The purpose of the keyed hash that Smart ID numbers are found by."""
 
-FOLLOW_JOB: Final = "smart_id.valid"
-"""Wanted when one becomes VALID, {bank, holder_id}: what hung on an earlier one follows."""
+CHANGED_JOB: Final = "smart_id.changed"
+"""Wanted when the payment state changes, {bank, holder_id}: what hangs on it follows."""
 
 
 class SealedNumber(Struct, frozen=True, kw_only=True):
@@ -227,9 +227,6 @@ async def advance(work: Work, smart_id_ids: Sequence[SmartIdId], to: IdentitySta
         work.note(f"smart_id.{to.value.lower()}", str(smart_id.id), holder_id=smart_id.holder_id)
         if smart_id.payment_state is not held[smart_id.id].payment_state:
             _tell(work, smart_id, to.value.lower())
-        if to is IdentityState.VALID:
-            who = {"bank": smart_id.bank, "holder_id": str(smart_id.holder_id)}
-            work.later(FOLLOW_JOB, who, dedupe=f"{FOLLOW_JOB}:{smart_id.id}")
 
 
 _STEP: Final = """
@@ -381,6 +378,7 @@ def _record(work: Work, after: SmartId, turn: _Turn, actor: Actor | None, *, tol
 
 
 def _tell(work: Work, smart_id: SmartId, cause: str) -> None:
+    work.later(CHANGED_JOB, {"bank": smart_id.bank, "holder_id": str(smart_id.holder_id)})
     work.emit(
         SmartIdPaymentChanged(
             holder_id=smart_id.holder_id, state=smart_id.payment_state.value, cause=cause
