@@ -185,7 +185,7 @@ async def promote_controls(
     resources: Resources,
     idempotency_key: str,
 ) -> ShownVersion:
-    """In force from the next purchase on. Whoever drafted it, or asked for it, cannot promote it."""
+    """In force from the next purchase on. Whoever drafted or asked for it cannot promote it."""
     vault = resources.vault
 
     async def second(work: Work, approval_id: ApprovalId, payload: bytes) -> Approval | Declined:

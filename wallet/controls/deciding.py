@@ -13,7 +13,7 @@ Who calls: group, replay.
 """
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -31,7 +31,7 @@ from wallet.controls.sheets import (
     minutes_of,
 )
 from wallet.identifiers import BankId
-from wallet.limits import Per, SetRule, Window, card_rule
+from wallet.limits import Per, Rule, SetRule, Window, card_rule
 from wallet.money import Currency
 from wallet.outcomes import Declined, Reason
 
@@ -59,23 +59,26 @@ class Compiled:
         self.by = by
         self.sheet = sheet
         self.checks: tuple[Check, ...] = tuple(_checks(by, sheet))
-        self._amounts = {
-            currency: sorted(
-                (one for one in sheet.spend if one.currency is currency),
-                key=lambda one: _WINDOWS[one.window],
-            )
-            for currency in Currency
-        }
+        self._amounts = {currency: tuple(_amounts(by, sheet, currency)) for currency in Currency}
 
     def amounts(self, purchase: Purchase) -> list[SetRule]:
         """The rules on money and number that concern a purchase, for its card or its holder."""
-        rules = []
-        for one in self._amounts[purchase.amount.currency]:
-            per = _PER.get(self.by, one.per)
-            rule = card_rule(one.window, one.currency, per, one.most_minor, one.most_count)
-            subject = purchase.card_id if per is Per.CARD else purchase.holder_id
-            rules.append(SetRule(by=self.by.value, subject=subject, rule=rule))
-        return rules
+        by, card_id, holder_id = self.by.value, purchase.card_id, purchase.holder_id
+        return [
+            SetRule(by=by, subject=card_id if of_card else holder_id, rule=rule, measure=measure)
+            for of_card, rule, measure in self._amounts[purchase.amount.currency]
+        ]
+
+
+def _amounts(
+    by: SetBy, sheet: ControlSheet, currency: Currency
+) -> Iterator[tuple[bool, Rule, str]]:
+    """The rules in one currency, the shortest window first; whether each is a card's."""
+    of_currency = [one for one in sheet.spend if one.currency is currency]
+    for one in sorted(of_currency, key=lambda one: _WINDOWS[one.window]):
+        per = _PER.get(by, one.per)
+        rule = card_rule(one.window, currency, per, one.most_minor, one.most_count)
+        yield per is Per.CARD, rule, rule.measure
 
 
 _PER: Final = {SetBy.HOLDER: Per.HOLDER, SetBy.CARD: Per.CARD}

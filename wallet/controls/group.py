@@ -90,12 +90,14 @@ class Sheets:
 class Controls:
     """One group's view of its controls."""
 
-    def __init__(self, work: Work, sheets: Sheets, limits: Limits) -> None:
+    def __init__(
+        self, work: Work, sheets: Sheets, limits: Limits, wants: dict[UUID, tuple[Purchase, Want]]
+    ) -> None:
         self._work = work
         self._sheets = sheets
         self.limits = limits
         """The counters under it: for what counts without a card."""
-        self._wants: dict[UUID, tuple[Purchase, Want]] = {}
+        self._wants = wants
         self._log: list[Evaluation] = []
         """What was said and done, in order."""
         self._places: dict[UUID, int] = {}
@@ -214,9 +216,11 @@ async def open_controls(
     """Load what is in force, in shadow and counted for a group. `given_back`: earlier purchases
     of which something is to be given back; not `locked`: to be looked at only. Refuses: nothing."""
     sheets = await sheets_of(work, purchases)
-    wants = [want_of(purchase, sheets.live(purchase)) for purchase in purchases]
+    wants = {one.id: (one, want_of(one, sheets.live(one))) for one in purchases}
+    asked = [want for _, want in wants.values()]
     earlier = [replace(want_of(one, ()), at=one.moment) for one in given_back]
-    return Controls(work, sheets, await open_limits(work, [*wants, *earlier], locked=locked))
+    limits = await open_limits(work, [*asked, *earlier], locked=locked)
+    return Controls(work, sheets, limits, wants)
 
 
 async def sheets_of(work: Work, purchases: Sequence[Purchase]) -> Sheets:

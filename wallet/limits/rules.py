@@ -16,7 +16,6 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from msgspec import Meta, Struct
-from msgspec.structs import force_setattr
 
 from wallet.clock import PHNOM_PENH
 from wallet.ledger.transfer import TransferKind
@@ -188,10 +187,8 @@ class SetRule(Struct, frozen=True, kw_only=True):
     by: str
     subject: UUID
     rule: Rule
-    measure: str = ""
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "measure", self.rule.measure)
+    measure: str
+    """The rule's own, worked out once."""
 
 
 Measured = tuple[Rule, str]

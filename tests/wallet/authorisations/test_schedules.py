@@ -12,7 +12,7 @@ from tests.wallet.authorisations.till import ACLEDA, SOON, Till
 from wallet.authorisations.counter import LIFE
 from wallet.authorisations.expiring import expire_due
 from wallet.authorisations.messages import Kind, Message
-from wallet.outcomes import Outcome
+from wallet.outcomes import GroupAnswer
 
 
 def schedule(till: Till, chance: random.Random) -> list[Message]:
@@ -43,7 +43,7 @@ async def run(till: Till, seed: int, schedules: int, at_once: int = 40) -> None:
     chance = random.Random(seed)
     await till.open(khr=2_000_000_000, usd=0)
     await till.lift_limits()
-    heard: dict[tuple[str, bytes], Outcome] = {}
+    heard: dict[tuple[str, bytes], GroupAnswer] = {}
     for _ in range(schedules // at_once):
         lines = [schedule(till, chance) for _ in range(at_once)]
         while any(lines):

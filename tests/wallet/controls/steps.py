@@ -119,7 +119,12 @@ async def asked(works: Works, wish: Buy) -> Controls:
 
 
 async def put(
-    works: Works, by: SetBy, subject: UUID, sheet: ControlSheet, state: str = "LIVE"
+    works: Works,
+    by: SetBy,
+    subject: UUID,
+    sheet: ControlSheet,
+    state: str = "LIVE",
+    bank: BankId = ACLEDA,
 ) -> UUID:
     """A sheet in force, or in shadow, at once: what these tests are about begins there."""
     sheet_id = new_id()
@@ -156,7 +161,7 @@ async def put(
             "checker" if live else None,
         )
 
-    await works.perform(SYSTEM, ACLEDA, run)
+    await works.perform(SYSTEM, bank, run)
     return sheet_id
 
 
