@@ -44,9 +44,9 @@ class SimCard(Body, frozen=True, kw_only=True):
     value. Never printed."""
 
     id: CardId | None = None
-    number: Annotated[str | None, Meta(min_length=12, max_length=19)] = None
+    number: Annotated[str, Meta(min_length=12, max_length=19)] | None = None
     expiry: Annotated[str, Meta(pattern="^[0-9]{2}/[0-9]{2}$")] = "01/30"
-    cvv: Annotated[str | None, Meta(pattern="^[0-9]{3,4}$")] = None
+    cvv: Annotated[str, Meta(pattern="^[0-9]{3,4}$")] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(***)"
@@ -57,10 +57,10 @@ class SimMessage(Body, frozen=True, kw_only=True):
     the key of the message that began the purchase."""
 
     bank: Annotated[str, Meta(min_length=1, max_length=20, examples=["ACLEDA"])]
-    key: Annotated[str | None, Meta(min_length=1, max_length=150, examples=["T1|000001"])] = None
-    original: Annotated[str | None, Meta(min_length=1, max_length=150)] = None
+    key: Annotated[str, Meta(min_length=1, max_length=150, examples=["T1|000001"])] | None = None
+    original: Annotated[str, Meta(min_length=1, max_length=150)] | None = None
     card: SimCard | None = None
-    amount_minor: Annotated[int | None, Meta(ge=0, le=LARGEST_MINOR, examples=[20_000])] = None
+    amount_minor: Annotated[int, Meta(ge=0, le=LARGEST_MINOR, examples=[20_000])] | None = None
     currency: Annotated[Literal["KHR", "USD"], Meta(examples=["KHR"])] = "KHR"
     merchant: SimMerchant | None = None
     channel: Channel = Channel.ONLINE
@@ -68,9 +68,9 @@ class SimMessage(Body, frozen=True, kw_only=True):
     partial_ok: bool = False
     final: bool = True
     stand_in: bool = False
-    hold_days: Annotated[int | None, Meta(ge=1, le=31)] = None
-    local_minor: Annotated[int | None, Meta(ge=0, le=LARGEST_MINOR)] = None
-    local_currency: Annotated[str | None, Meta(pattern="^[A-Z]{3}$")] = None
+    hold_days: Annotated[int, Meta(ge=1, le=31)] | None = None
+    local_minor: Annotated[int, Meta(ge=0, le=LARGEST_MINOR)] | None = None
+    local_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
 
 
 class SimAnswer(Struct, frozen=True, kw_only=True):
