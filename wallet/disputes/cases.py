@@ -96,8 +96,6 @@ async def open_case(
     Refuses: not_found (no such transaction of this holder's), dispute_too_late, dispute_exists,
     conflict (all of it has come back).
     """
-    # A purchase with a card is named by its own id, or by that of the transfer that took the money.
-    transfer_id = await purchases.taken_by(work, holder_id, transfer_id) or transfer_id
     taken, disputed_minor = await _disputable(work, holder_id, transfer_id)
     due = answer_by(cause.value, day_of(work.now), await holidays(work))
     case_id = DisputeId(new_id())
@@ -145,7 +143,9 @@ async def _disputable(
     work: Work, holder_id: HolderId, transfer_id: TransferId
 ) -> tuple[Record, int]:
     """The transfer that took the money, and how many minor units of it have not come back."""
-    taken = await work.row(_TAKEN, transfer_id, holder_id)
+    # A purchase with a card is named by its own id, or by that of the transfer that took the money.
+    named = await purchases.taken_by(work, holder_id, transfer_id)
+    taken = await work.row(_TAKEN, named or transfer_id, holder_id)
     if taken is None:
         raise Refused(Reason.NOT_FOUND)
     if taken["at"] < work.now - DISPUTABLE_FOR:
