@@ -317,11 +317,7 @@ async def test_the_iin_is_a_setting_of_six_or_eight_digits(
 ) -> None:
     policy = Policy(card_iins={"ACLEDA": "911609", "WING": "91160377"})
     given = Resources(
-        **{
-            name: getattr(resources, name)
-            for name in Resources.__slots__
-            if name != "policy"
-        },
+        **{name: getattr(resources, name) for name in Resources.__slots__ if name != "policy"},
         policy=policy,
     )
     found = {
