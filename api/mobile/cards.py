@@ -44,10 +44,10 @@ class ShownCard(Struct, frozen=True, kw_only=True):
     per_use_limit_minor: int | None
     daily_limit_minor: int | None
     uses_per_day: int | None
-    merchant: str | None
+    merchant: Annotated[str | None, Meta(examples=["LUCKY MART"])]
     exchanges: bool
-    replaces: str | None
-    replaced_by: str | None
+    replaces: Annotated[str | None, Meta(examples=[None])]
+    replaced_by: Annotated[str | None, Meta(examples=[None])]
     made_at: datetime
 
 
@@ -55,10 +55,10 @@ class ShownStep(Struct, frozen=True, kw_only=True):
     """A step in a card's life: what, from which state to which, why, and which sort of caller."""
 
     act: Annotated[str, Meta(examples=["card.freeze"])]
-    from_state: str | None
-    to_state: str
-    substatus: str | None
-    frozen_by: list[str]
+    from_state: Annotated[str | None, Meta(examples=["ACTIVE"])]
+    to_state: Annotated[str, Meta(examples=["FROZEN"])]
+    substatus: Annotated[str | None, Meta(examples=["END_USER_REQUEST"])]
+    frozen_by: Annotated[list[str], Meta(examples=[["HOLDER"]])]
     cause: Annotated[str, Meta(examples=["holder"])]
     actor_kind: Annotated[str, Meta(examples=["holder"])]
     at: datetime
@@ -74,7 +74,7 @@ class ShownToken(Struct, frozen=True, kw_only=True):
     id: str
     card_id: str
     wallet: Annotated[str, Meta(examples=["google"])]
-    device_name: str
+    device_name: Annotated[str, Meta(examples=["Pixel 9"])]
     state: Annotated[str, Meta(examples=["ACTIVE"])]
     made_at: datetime
 

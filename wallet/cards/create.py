@@ -31,7 +31,7 @@ from wallet.exchange import RateSheet
 from wallet.fees import decide_signed, facts_of
 from wallet.identifiers import AccountId, BankId, CardId, DeviceId, HolderId, SmartIdId, new_id
 from wallet.ledger.chart import wallets_of
-from wallet.money import Currency
+from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Facts, GroupAnswer, Reason, Refused
 from wallet.registry import smart_ids
 from wallet.registry.states import SmartId
@@ -146,39 +146,17 @@ def _prepared(
     account_id: AccountId | None,
     live_already: int,
 ) -> Prepared:
-    rules = today.rules
-    wish = decide_wish(rules, asked.fields)
+    wish = decide_wish(today.rules, asked.fields)
     if wish.exchange and today.rate is None:
         raise Refused(Reason.EXCHANGE_UNAVAILABLE)
-    if smart_id is None:
-        raise Refused(Reason.SMART_ID_NOT_ACTIVE)
-    reason = decide_smart_id(smart_id.identity_state, smart_id.payment_state)
-    if reason is not None:
-        raise Refused(reason)
-    if live_already >= rules.live_cards:
-        raise Refused(Reason.CARD_LIMIT_REACHED, limit=rules.live_cards)
+    found, expires_on = decide_term(today.rules, today.day, smart_id, live_already)
     if account_id is None:
         raise Refused(Reason.WALLET_CURRENCY_MISSING, currency=wish.currency.value)
-    if smart_id.expires_on is None:
-        raise Refused(Reason.SMART_ID_NOT_ACTIVE)
-    expires_on = expiry_for(today.day, rules.years_valid, smart_id.expires_on)
-    if expires_on is None:
-        raise Refused(Reason.SMART_ID_NOT_ACTIVE, expires_on=smart_id.expires_on.isoformat())
     fee = today.priced.next_card(asked.holder_id, wish.currency, live_already)
-    sentence = wording.create(
-        wording.Wish(
-            kind=wish.kind,
-            currency=wish.currency,
-            label=wish.label,
-            expires_on=expires_on,
-            merchant=wish.merchant.name if wish.merchant else None,
-            rate=today.rate.what if wish.exchange and today.rate else None,
-            fee=fee,
-        )
-    )
+    sentence = wording.create(_worded(wish, today.rate, expires_on, fee))
     plan = _Plan(
         card_id=CardId(new_id()),
-        smart_id_id=smart_id.id,
+        smart_id_id=found.id,
         account_id=account_id,
         expires_on=expires_on,
         wish=wish,
@@ -194,6 +172,40 @@ def _prepared(
             **facts_of(fee),
             **_exchange_facts(wish, today.rate),
         },
+    )
+
+
+def decide_term(
+    rules: CardRules, today: date, smart_id: SmartId | None, live_already: int
+) -> tuple[SmartId, date]:
+    """The Smart ID that may have another card, and the last day of that card.
+
+    Refuses: SMART_ID_NOT_ACTIVE, SMART_ID_FROZEN, CARD_LIMIT_REACHED.
+    """
+    if smart_id is None or smart_id.expires_on is None:
+        raise Refused(Reason.SMART_ID_NOT_ACTIVE)
+    reason = decide_smart_id(smart_id.identity_state, smart_id.payment_state)
+    if reason is not None:
+        raise Refused(reason)
+    if live_already >= rules.live_cards:
+        raise Refused(Reason.CARD_LIMIT_REACHED, limit=rules.live_cards)
+    expires_on = expiry_for(today, rules.years_valid, smart_id.expires_on)
+    if expires_on is None:
+        raise Refused(Reason.SMART_ID_NOT_ACTIVE, expires_on=smart_id.expires_on.isoformat())
+    return smart_id, expires_on
+
+
+def _worded(
+    wish: CreateCard, rate: Term[RateSheet] | None, expires_on: date, fee: Money | None
+) -> wording.Wish:
+    return wording.Wish(
+        kind=wish.kind,
+        currency=wish.currency,
+        label=wish.label,
+        expires_on=expires_on,
+        merchant=wish.merchant.name if wish.merchant else None,
+        rate=rate.what if wish.exchange and rate else None,
+        fee=fee,
     )
 
 

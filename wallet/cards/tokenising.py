@@ -98,10 +98,12 @@ select distinct card_id from card_tokens
 
 
 async def _next(desk: TokenDesk, bank: BankId, card_id: CardId) -> _Step | None:
-    async def act(work: Work) -> _Step | float | None:
+    """The next order, marked as under way; None when all is as it shall be. Raises: Again."""
+
+    async def act(work: Work) -> _Step | bool:
         card = (await rows.locked(work, [card_id])).get(card_id)
         if card is None:
-            return None
+            return False
         busy = False
         for token in await tokens.locked_of(work, card_id):
             wanted = decide_wanted(token, card, work.now)
@@ -115,12 +117,12 @@ async def _next(desk: TokenDesk, bank: BankId, card_id: CardId) -> _Step | None:
                 await tokens.heard(work, token, TokenState.DELETED, None)
                 continue
             return await _mark(desk, work, card, token, wanted)
-        return PAUSE_S if busy else None
+        return busy
 
     found = await desk.works.perform(WORKER, bank, act)
-    if isinstance(found, float):
-        raise Again(found)
-    return found
+    if found is True:
+        raise Again(PAUSE_S)
+    return found or None
 
 
 async def _mark(desk: TokenDesk, work: Work, card: Card, token: Token, wanted: TokenState) -> _Step:

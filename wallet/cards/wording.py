@@ -67,7 +67,8 @@ def _rate(currency: Currency, rate: RateSheet | None) -> Sentence:
     if rate is None:
         return Sentence("", "")
     asked = other(currency)
-    mid, kept = rate_text(rate.mid_hundredths), f"{rate.spread_bps / 100:.2f}%"
+    mid = rate_text(rate.mid_hundredths)
+    kept = f"{rate.spread_bps // 100}.{rate.spread_bps % 100:02d}%"
     return Sentence(
         f" Purchases in {asked.value} are exchanged at the bank's rate of the moment "
         f"(now 1 USD = {mid} KHR); the bank keeps {kept}.",

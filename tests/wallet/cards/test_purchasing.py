@@ -22,7 +22,9 @@ from wallet.clock import TurnedClock
 from wallet.identifiers import BankId, CardId, Secret, new_id
 from wallet.money import Money
 from wallet.outcomes import Done, Reason
-from wallet.registry import smart_ids
+from wallet.registry import holders, smart_ids
+from wallet.registry.holders import HolderStatus
+from wallet.registry.leaving import leave
 from wallet.registry.states import IdentityState, Party
 from wallet.work import SYSTEM, Work
 
@@ -196,6 +198,38 @@ class TestStates:
             lambda work: smart_ids.advance(work, [person.holder.smart_id_id], end),
         )
         assert await buy(counter, card_id, at(CAFE)) == [Reason.SMART_ID_NOT_ACTIVE]
+
+    @pytest.mark.parametrize(
+        ("to", "reason"),
+        [
+            (HolderStatus.LEFT, Reason.SMART_ID_NOT_ACTIVE),
+            (HolderStatus.RETIRED, Reason.SMART_ID_NOT_ACTIVE),
+            (HolderStatus.DECEASED, Reason.SMART_ID_FROZEN),
+        ],
+    )
+    async def test_a3_5_whoever_leaves_the_service_has_no_paying_cards(
+        self, counter: Counter, to: HolderStatus, reason: Reason
+    ) -> None:
+        person = await counter.person()
+        card_id = await counter.card(person)
+        for _ in range(2):  # a report sent twice changes nothing more
+            await counter.works.perform(
+                SYSTEM, person.holder.bank, lambda work: leave(work, [person.holder.id], to)
+            )
+        assert await buy(counter, card_id, at(CAFE)) == [reason]
+
+    async def test_a_mistaken_report_of_death_is_undone_by_the_bank(self, counter: Counter) -> None:
+        person = await counter.person()
+        card_id = await counter.card(person)
+
+        async def mistaken(work: Work) -> None:
+            await leave(work, [person.holder.id], HolderStatus.DECEASED)
+            await holders.advance(work, [person.holder.id], HolderStatus.ACTIVE)
+            smart_id_id = person.holder.smart_id_id
+            await smart_ids.unfreeze_payment(work, [smart_id_id], by=Party.BANK)
+
+        await counter.works.perform(SYSTEM, person.holder.bank, mistaken)
+        assert await buy(counter, card_id, at(CAFE)) == [None]
 
     async def test_a7_1_a_freeze_racing_purchases_is_before_or_after_each(
         self, counter: Counter
