@@ -11,6 +11,7 @@ Knows no card beyond its id. Rooms, in reading order:
     records.py group.py                  the act the authorisations stand on, and what it leaves
     versions.py rollout.py setting.py    a sheet's states; the bank's way and the holder's
     replay.py history.py looking.py      what a version would have changed; what is left
+    proof.py                             what must be true whatever happened
 
 Tables owned: control_sheets, control_evaluations, control_shadows.
 """

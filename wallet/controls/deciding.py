@@ -13,10 +13,10 @@ Who calls: group, replay.
 """
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
@@ -25,9 +25,11 @@ from wallet.clock import PHNOM_PENH
 from wallet.controls.purchases import Purchase
 from wallet.controls.sheets import (
     WEEK,
-    AnyList,
+    Channels,
     ControlSheet,
-    each_of,
+    Countries,
+    Merchants,
+    codes_of,
     minutes_of,
 )
 from wallet.identifiers import BankId
@@ -85,7 +87,7 @@ _PER: Final = {SetBy.HOLDER: Per.HOLDER, SetBy.CARD: Per.CARD}
 _WINDOWS: Final = {window: place for place, window in enumerate(Window)}
 
 
-@lru_cache(20_000)
+@lru_cache(10_000)
 def compiled(by: SetBy, body: str) -> Compiled:
     """A stored sheet made ready, remembered by its text: the same for whoever has the same."""
     return Compiled(by, msgspec.json.decode(body, type=ControlSheet))
@@ -107,52 +109,73 @@ def decide_lists(sheets: Sequence[Compiled], purchase: Purchase) -> Declined | N
 
 def _checks(by: SetBy, sheet: ControlSheet) -> list[Check]:
     mccs = sheet.mccs
-    allow_mcc = None if mccs.allow is None else frozenset(each_of(mccs.allow))
-    checks: list[Check | None] = [
-        _listed(by, "channel", Reason.CHANNEL_NOT_ALLOWED, lambda p: p.channel.value)(
-            *_sets(sheet.channels)
+    checks = (
+        _listed(
+            _Said(by, "channel", Reason.CHANNEL_NOT_ALLOWED, lambda p: p.channel.value),
+            *_among(sheet.channels),
         ),
-        _listed(by, "country", Reason.COUNTRY_NOT_ALLOWED, lambda p: p.merchant.country)(
-            *_sets(sheet.countries)
+        _listed(
+            _Said(by, "country", Reason.COUNTRY_NOT_ALLOWED, lambda p: p.merchant.country),
+            *_among(sheet.countries),
         ),
-        _listed(by, "mcc", Reason.MCC_NOT_ALLOWED, lambda p: p.merchant.mcc)(
-            allow_mcc, frozenset(each_of(mccs.deny))
+        _listed(
+            _Said(by, "mcc", Reason.MCC_NOT_ALLOWED, lambda p: p.merchant.mcc),
+            None if mccs.allow is None else _coded(mccs.allow),
+            _coded(mccs.deny) if mccs.deny else None,
         ),
-        _listed(by, "merchant", Reason.MERCHANT_NOT_ALLOWED, lambda p: p.merchant.id)(
-            *_sets(sheet.merchants)
+        _listed(
+            _Said(by, "merchant", Reason.MERCHANT_NOT_ALLOWED, lambda p: p.merchant.id),
+            *_among(sheet.merchants),
         ),
         None if sheet.hours is None else _hours(by, minutes_of(sheet.hours)),
-    ]
+    )
     return [check for check in checks if check is not None]
 
 
-def _sets(listed: AnyList) -> tuple[frozenset[str] | None, frozenset[str]]:
+Among = Callable[[str], bool | int]
+"""Whether what a purchase says is in a list."""
+
+
+def _among(listed: Channels | Countries | Merchants) -> tuple[Among | None, Among | None]:
     # An enum's members that are texts are met by their texts.
-    return None if listed.allow is None else frozenset(listed.allow), frozenset(listed.deny)
+    allow = None if listed.allow is None else frozenset[str](listed.allow).__contains__
+    return allow, frozenset[str](listed.deny).__contains__ if listed.deny else None
 
 
-def _listed(
-    by: SetBy, what: str, reason: Reason, of: Callable[[Purchase], str]
-) -> Callable[[frozenset[str] | None, frozenset[str]], Check | None]:
-    def made(allow: frozenset[str] | None, deny: frozenset[str]) -> Check | None:
-        if allow is None and not deny:
+def _coded(ranges: Iterable[str]) -> Among:
+    """What is no code of four digits is in no list."""
+    bits = codes_of(ranges)
+    return lambda code: (
+        len(code) == 4 and code.isascii() and code.isdigit() and bits >> int(code) & 1
+    )
+
+
+class _Said(NamedTuple):
+    """What of a purchase a list is about, and how it is declined."""
+
+    by: SetBy
+    what: str
+    reason: Reason
+    of: Callable[[Purchase], str]
+
+
+def _listed(about: _Said, allowed: Among | None, denied: Among | None) -> Check | None:
+    if allowed is None and denied is None:
+        return None
+
+    def check(purchase: Purchase) -> Declined | None:
+        said = about.of(purchase)
+        if denied is not None and denied(said):
+            rule = f"{about.what}_deny"
+        elif allowed is not None and not allowed(said):
+            rule = f"{about.what}_allow"
+        else:
             return None
+        facts: dict[str, str | int] = {"set_by": about.by.value, "rule": rule, about.what: said}
+        facts["merchant_name"] = purchase.merchant.name
+        return Declined(reason=about.reason, facts=facts)
 
-        def check(purchase: Purchase) -> Declined | None:
-            said = of(purchase)
-            if said in deny:
-                rule = f"{what}_deny"
-            elif allow is not None and said not in allow:
-                rule = f"{what}_allow"
-            else:
-                return None
-            facts: dict[str, str | int] = {"set_by": by.value, "rule": rule, what: said}
-            facts["merchant_name"] = purchase.merchant.name
-            return Declined(reason=reason, facts=facts)
-
-        return check
-
-    return made
+    return check
 
 
 def _hours(by: SetBy, minutes: int) -> Check:

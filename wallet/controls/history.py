@@ -116,7 +116,8 @@ def _warm_from(version: Version, since: datetime) -> datetime | None:
 async def _evaluations(
     work: Work, version: Version, since: datetime | None
 ) -> AsyncIterator[Evaluation]:
-    after, seen = 0, 0
+    after = 0 if since is None else await work.value(_BEFORE, since)
+    seen = 0
     while seen < MOST:
         rows = await work.rows(_PAGE, *_whose(version), since, after, PAGE)
         for row in rows:
@@ -190,6 +191,9 @@ select count(*) from control_evaluations
 where step = 'decided' and ($1::uuid is null or holder_id = $1)
   and ($2::uuid is null or card_id = $2) and at >= $3 and at <= $4
 """
+
+# Not `min(seq)`: the planner would walk the rows from the first one on.
+_BEFORE: Final = "select coalesce(min(seq + 0), 0) - 1 from control_evaluations where at >= $1"
 
 _PAGE: Final = """
 select * from control_evaluations

@@ -122,18 +122,13 @@ def loosens(before: ControlSheet, after: ControlSheet) -> bool:
         _list_loosens(before.channels, after.channels)
         or _list_loosens(before.countries, after.countries)
         or _list_loosens(before.merchants, after.merchants)
-        or _list_loosens(_each_mcc(before.mccs), _each_mcc(after.mccs))
+        or _mccs_loosen(before.mccs, after.mccs)
         or bool(minutes_of(after.hours) & ~minutes_of(before.hours))
         or _spend_loosens(before.spend, after.spend)
     )
 
 
-class _Expanded(Struct, frozen=True):
-    allow: frozenset[str] | None
-    deny: frozenset[str]
-
-
-def _list_loosens(before: AnyList | _Expanded, after: AnyList | _Expanded) -> bool:
+def _list_loosens(before: AnyList, after: AnyList) -> bool:
     if not set(before.deny) <= set(after.deny):
         return True
     if before.allow is None:
@@ -141,18 +136,21 @@ def _list_loosens(before: AnyList | _Expanded, after: AnyList | _Expanded) -> bo
     return after.allow is None or not set(after.allow) <= set(before.allow)
 
 
-def _each_mcc(mccs: Mccs) -> _Expanded:
-    return _Expanded(
-        None if mccs.allow is None else frozenset(each_of(mccs.allow)),
-        frozenset(each_of(mccs.deny)),
-    )
+def _mccs_loosen(before: Mccs, after: Mccs) -> bool:
+    if codes_of(before.deny) & ~codes_of(after.deny):
+        return True
+    if before.allow is None:
+        return False
+    return after.allow is None or bool(codes_of(after.allow) & ~codes_of(before.allow))
 
 
-def each_of(ranges: Iterable[str]) -> Iterator[str]:
-    """Every code in the ranges."""
+def codes_of(ranges: Iterable[str]) -> int:
+    """A bit for each four-digit code in the ranges, 0000's the lowest."""
+    bits = 0
     for text in ranges:
-        for code in range(int(text[:4]), int(text[-4:]) + 1):
-            yield f"{code:04d}"
+        first, last = int(text[:4]), int(text[-4:])
+        bits |= ((1 << (last - first + 1)) - 1) << first
+    return bits
 
 
 def _spend_loosens(before: tuple[Spend, ...], after: tuple[Spend, ...]) -> bool:

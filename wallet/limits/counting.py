@@ -69,6 +69,9 @@ KEPT: Final = timedelta(days=70)
 Key = tuple[UUID, str, date]
 """Subject, measure, first day of the window."""
 
+Counted = tuple[Key, Rule]
+"""A counter, and a rule that says how an act counts in it."""
+
 
 class _Counter:
     __slots__ = ("amount", "touched", "uses", "version")
@@ -94,11 +97,14 @@ class Limits:
         sheets: Sheets,
         counters: dict[Key, _Counter],
         tiers: dict[HolderId, Tier],
+        keys: "dict[int, tuple[Want, list[Counted]]]",
     ) -> None:
         self._work = work
         self._sheets = sheets
         self._counters = counters
         self._tiers = tiers
+        self._keys = keys
+        """What the group's wants count towards, by their identity, as it was worked out to load."""
         self._entries: dict[int, _Entry] = {}
 
     def move(
@@ -264,9 +270,10 @@ class Limits:
     def _worked_out(self, want: Want) -> "_Entry":
         at = want.at or self._work.now
         compiled, day = self._sheets.at(at), day_of(at)
+        known = self._keys.get(id(want))
+        keys = list(keys_of(compiled, want, day)) if known is None else known[1]
         counted = [
-            (self._counters[key], in_unit(rule, want.money, compiled.rate))
-            for key, rule in keys_of(compiled, want, day)
+            (self._counters[key], in_unit(rule, want.money, compiled.rate)) for key, rule in keys
         ]
         if want.at is not None:
             return _Entry(want, [], counted)  # to be given back: no rule is asked
@@ -344,9 +351,12 @@ async def open_limits(work: Work, wants: Sequence[Want], *, locked: bool = True)
     sheets = await sheets_of(work)
     counters: dict[Key, _Counter] = {}
     both: set[Key] = set()
+    listed: dict[int, tuple[Want, list[Counted]]] = {}
     for want in wants:
         at = want.at or work.now
-        for key, rule in keys_of(sheets.at(at), want, day_of(at)):
+        keys = list(keys_of(sheets.at(at), want, day_of(at)))
+        listed[id(want)] = want, keys
+        for key, rule in keys:
             counters[key] = _NONE
             if rule.both and locked:
                 both.add(key)
@@ -368,7 +378,7 @@ async def open_limits(work: Work, wants: Sequence[Want], *, locked: bool = True)
     for key, counter in counters.items():
         if counter is _NONE:
             counters[key] = _Counter()
-    return Limits(work, sheets, counters, tiers)
+    return Limits(work, sheets, counters, tiers, listed)
 
 
 async def forget_old(work: Work, most: int = 5_000) -> int:
@@ -378,7 +388,7 @@ async def forget_old(work: Work, most: int = 5_000) -> int:
     return int(tag.removeprefix("DELETE "))
 
 
-def keys_of(compiled: Compiled, want: Want, day: date) -> Iterable[tuple[Key, Rule]]:
+def keys_of(compiled: Compiled, want: Want, day: date) -> Iterable[Counted]:
     """Every counter an act of this day counts towards, with a rule that says how."""
     about = want.kind, want.channel, want.money.currency
     counted = compiled.concerned(*about, Per.HOLDER).counted

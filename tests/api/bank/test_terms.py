@@ -153,6 +153,7 @@ NONSENSE: list[tuple[str, dict[str, Any]]] = [
     ("limits", {"rules": [{"window": "week", "currency": "KHR", "most_minor": 1}]}),
     ("limits", {"rules": [{"window": "day", "currency": "EUR", "most_minor": 1}]}),
     ("limits", {"rules": [{"window": "payment", "currency": "KHR", "most_count": 3}]}),
+    ("limits", {"rules": [{"window": "lifetime", "currency": "KHR", "most_minor": 1}]}),
     ("limits", {"rules": [], "riel_per_dollar": 0}),
     ("fees", {"lines": [{"function": "card", "currency": "USD", "fee_minor": 1.5}]}),
     ("fees", {"lines": [{"function": "card", "currency": "USD"}]}),

@@ -12,10 +12,13 @@ from msgspec.structs import replace
 from tests.world import WorldHolder
 from wallet.controls import Controls, ControlSheet, Merchant, Purchase, open_controls
 from wallet.controls.deciding import SetBy, bank_subject
+from wallet.controls.proof import CHECKS
 from wallet.identifiers import BankId, CardId, HolderId, TransferId, new_id
 from wallet.ledger.book import Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
+from wallet.ledger.proof import prove
 from wallet.limits import Channel, OwnLimits
+from wallet.limits.proof import CHECKS as LIMITS
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined
 from wallet.work import SYSTEM, Work, Works
@@ -184,3 +187,9 @@ def said(answers: Sequence[Answer]) -> list[str]:
 def later(wish: Buy, **changes: Any) -> Buy:
     """The same wish as another purchase."""
     return replace(wish, id=new_id(), **changes)
+
+
+async def assert_counters_right(works: Works) -> None:
+    """The counters say what the journal says, and what was decided."""
+    for finding in await prove(works, (*LIMITS, *CHECKS)):
+        assert finding.right, f"{finding.check}: {finding.difference}"

@@ -13,6 +13,7 @@ from tests.wallet.controls.steps import (
     ACLEDA,
     Buy,
     asked,
+    assert_counters_right,
     buy,
     buy_in,
     give_back,
@@ -23,7 +24,7 @@ from tests.wallet.controls.steps import (
     said,
 )
 from tests.wallet.ledger.books import assert_books_right
-from tests.wallet.limits.steps import assert_counters_right, counters, limit
+from tests.wallet.limits.steps import counters, limit
 from tests.wallet.qr_steps import reasons
 from tests.world import WorldHolder
 from wallet.clock import TurnedClock, day_of

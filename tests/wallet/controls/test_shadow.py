@@ -9,8 +9,18 @@ import asyncpg
 import pytest
 
 from tests import world
-from tests.wallet.controls.steps import ACLEDA, GROCER, Buy, buy, give_back, later, put_bank, said
-from tests.wallet.limits.steps import assert_counters_right, limit
+from tests.wallet.controls.steps import (
+    ACLEDA,
+    GROCER,
+    Buy,
+    assert_counters_right,
+    buy,
+    give_back,
+    later,
+    put_bank,
+    said,
+)
+from tests.wallet.limits.steps import limit
 from tests.world import WorldHolder
 from wallet.clock import TurnedClock
 from wallet.controls import (
