@@ -66,7 +66,9 @@ class Kinds:
 async def _owners(work: Work, card_ids: Sequence[CardId]) -> dict[CardId, controls.OwnedCard]:
     """Whose cards these are, for the controls, which know no card themselves."""
     return {
-        card.id: controls.OwnedCard(holder_id=card.holder_id, last_four=card.last_four)
+        card.id: controls.OwnedCard(
+            holder_id=card.holder_id, last_four=card.last_four, lineage=card.lineage
+        )
         for card in (await rows.by_ids(work, card_ids)).values()
     }
 

@@ -388,7 +388,7 @@ def counted_of(purchase: Purchase, part: Counted, standing: Standing) -> control
     shop = purchase.merchant
     return controls.Purchase(
         id=part.id,
-        card_id=_card(purchase),
+        card_id=_lineage(purchase),
         holder_id=_holder(purchase),
         amount=Money(part.minor, standing.wallet),
         merchant=controls.Merchant(id=shop.id, name=shop.name, mcc=shop.mcc, country=shop.country),
@@ -413,6 +413,7 @@ def purchase_of(message: Message, card: Card | None, now: datetime) -> Purchase:
         network=message.network,
         holder_id=None if card is None else card.holder_id,
         card_id=None if card is None else card.id,
+        lineage=None if card is None else card.lineage,
         account_id=None if card is None else card.account_id,
         last_four=None if card is None else card.last_four,
         channel=message.channel,
@@ -436,9 +437,9 @@ def _holder(purchase: Purchase) -> HolderId:
     return purchase.holder_id
 
 
-def _card(purchase: Purchase) -> CardId:
-    assert purchase.card_id is not None  # noqa: S101 - as above
-    return purchase.card_id
+def _lineage(purchase: Purchase) -> CardId:
+    assert purchase.lineage is not None  # noqa: S101 - as above
+    return purchase.lineage
 
 
 _ENCODER: Final = msgspec.json.Encoder()

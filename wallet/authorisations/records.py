@@ -49,6 +49,8 @@ class Purchase(Struct, frozen=True, kw_only=True):
     network: str
     holder_id: HolderId | None
     card_id: CardId | None
+    lineage: CardId | None
+    """The first card of its chain, which limits and controls hang on."""
     account_id: AccountId | None
     last_four: str | None
     channel: Channel
@@ -199,6 +201,7 @@ def _store_purchases(work: Work, fresh: Sequence[Purchase]) -> None:
         [one.network for one in fresh],
         [one.holder_id for one in fresh],
         [one.card_id for one in fresh],
+        [one.lineage for one in fresh],
         [one.account_id for one in fresh],
         [one.last_four for one in fresh],
         [one.channel.value for one in fresh],
@@ -252,6 +255,7 @@ def purchase_of(row: Record) -> Purchase:
         network=row["network"],
         holder_id=row["holder_id"],
         card_id=row["card_id"],
+        lineage=row["lineage"],
         account_id=row["account_id"],
         last_four=row["last_four"],
         channel=Channel(row["channel"]),
@@ -290,7 +294,7 @@ def _type_of(name: str) -> str:
 
 
 PURCHASE_AND_EVENT: Final = f"""
-select a.key, a.network, a.holder_id, a.card_id, a.account_id, a.last_four, a.channel,
+select a.key, a.network, a.holder_id, a.card_id, a.lineage, a.account_id, a.last_four, a.channel,
        a.merchant_id, a.merchant_name, a.mcc, a.country, a.at as purchased_at,
        {", ".join(f"e.{name}" for name in EVENT_COLUMNS)}
 """
@@ -310,11 +314,11 @@ order by e.authorisation_id, e.place
 """  # noqa: S608 - of our own names
 
 _ADD: Final = """
-insert into authorisations (bank, id, key, network, holder_id, card_id, account_id, last_four,
-                            channel, merchant_id, merchant_name, mcc, country, at)
-select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
-                         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
-                         $13::text[], $14::timestamptz[])
+insert into authorisations (bank, id, key, network, holder_id, card_id, lineage, account_id,
+                            last_four, channel, merchant_id, merchant_name, mcc, country, at)
+select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[],
+                         $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[],
+                         $13::text[], $14::text[], $15::timestamptz[])
 """
 
 _ADD_EVENTS: Final = f"""

@@ -35,6 +35,8 @@ class OwnedCard(Struct, frozen=True, kw_only=True):
 
     holder_id: HolderId
     last_four: str
+    lineage: CardId | None = None
+    """The first card of its chain, which controls and limits hang on; None: the card itself."""
 
 
 Owners = Callable[[Work, Sequence[CardId]], Awaitable[Mapping[CardId, OwnedCard]]]
@@ -94,7 +96,7 @@ class _Setting:
         cards: Mapping[CardId, OwnedCard] = {}
         if self._by is SetBy.CARD:
             cards = await self._owners(work, [one.fields.card_id for one in asked])
-        subjects = [self._subject(one) for one in asked]
+        subjects = [self._subject(one, cards) for one in asked]
         in_force = await versions.in_force(work, subjects)
         earlier = await self._earlier(work, asked, subjects)
         answers: list[Prepared | Refused] = []
@@ -107,9 +109,12 @@ class _Setting:
                 answers.append(refused)
         return answers
 
-    def _subject(self, asked: Asked) -> UUID:
-        subject: UUID = asked.holder_id if self._by is SetBy.HOLDER else asked.fields.card_id
-        return subject
+    def _subject(self, asked: Asked, cards: Mapping[CardId, OwnedCard]) -> UUID:
+        if self._by is SetBy.HOLDER:
+            return asked.holder_id
+        card_id: CardId = asked.fields.card_id
+        card = cards.get(card_id)
+        return card_id if card is None else card.lineage or card_id
 
     async def _earlier(
         self, work: Work, asked: Sequence[Asked], subjects: Sequence[UUID]

@@ -320,3 +320,13 @@ async def test_a_card_that_is_nobodys_is_declined_and_remembered(till: Till) -> 
     assert await till.said(unknown) == "card_unknown"
     assert await till.said(till.message(Kind.CLEARING, 1_000, of=unknown)) == "card_unknown"
     await till.prove()
+
+
+async def test_a_new_number_is_no_way_round_a_limit(till: Till) -> None:
+    """A replaced card's limits go on counting where the old number's left off."""
+    await till.open(khr=1_000_000, daily_limit_minor=50_000)
+    await till.authorise(40_000)
+    await till.replace()
+    assert await till.said(till.message(Kind.AUTHORIZATION, 20_000)) == "limit_exceeded"
+    assert await till.said(till.message(Kind.AUTHORIZATION, 10_000)) == "ok"
+    await till.prove()

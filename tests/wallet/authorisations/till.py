@@ -92,6 +92,12 @@ class Till:
     async def freeze(self) -> None:
         await self.cards.freeze(self.person, self.card_id)
 
+    async def replace(self) -> None:
+        """The holder has the card's number replaced, and uses the new one from now on."""
+        outcome = await self.cards.do("card.replace", self.person, card_id=str(self.card_id))
+        assert isinstance(outcome, Done), outcome
+        self.card_id = CardId(UUID(outcome.answer["card"]["id"]))
+
     async def close_wallet(self) -> None:
         """The bank closes the card's wallet."""
 

@@ -9,6 +9,8 @@ create table authorisations (
     -- nobody's, where the network asked for a card that is not ours
     holder_id uuid,
     card_id uuid,
+    -- the first card of its chain: what limits and controls hang on, whatever number was used
+    lineage uuid,
     account_id bigint,
     last_four text,
     channel text not null,
@@ -18,7 +20,8 @@ create table authorisations (
     country text not null,
     at timestamptz not null,
     check ((card_id is null) = (holder_id is null)),
-    check ((card_id is null) = (account_id is null))
+    check ((card_id is null) = (account_id is null)),
+    check ((card_id is null) = (lineage is null))
 );
 create unique index authorisations_once on authorisations (bank, key);
 create index authorisations_by_holder on authorisations (holder_id, at desc, id desc)
