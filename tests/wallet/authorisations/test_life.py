@@ -330,3 +330,17 @@ async def test_a_new_number_is_no_way_round_a_limit(till: Till) -> None:
     assert await till.said(till.message(Kind.AUTHORIZATION, 20_000)) == "limit_exceeded"
     assert await till.said(till.message(Kind.AUTHORIZATION, 10_000)) == "ok"
     await till.prove()
+
+
+async def test_what_is_released_is_there_to_be_spent_again_that_day(till: Till) -> None:
+    """A reversal, a smaller clearing and an expiry give the limits back what was not taken."""
+    await till.open(khr=1_000_000, daily_limit_minor=50_000)
+    bought = await till.authorise(40_000)
+    assert await till.said(till.message(Kind.AUTHORIZATION, 10_001)) == "limit_exceeded"
+    await till.done(till.message(Kind.REVERSAL, 30_000, of=bought))
+    await till.done(till.message(Kind.CLEARING, 20_000, of=bought))
+    other = await till.authorise(30_000)
+    assert await till.said(till.message(Kind.AUTHORIZATION, 1)) == "limit_exceeded"
+    await till.done(till.message(Kind.EXPIRY, of=other))
+    assert await till.said(till.message(Kind.AUTHORIZATION, 30_000)) == "ok"
+    await till.prove()
