@@ -1,4 +1,4 @@
-"""The proof of the cards room: right after an ordinary life, and it names what was tampered with."""
+"""The proof of the cards room: right after an ordinary life, and it names what was altered."""
 
 import pytest
 
