@@ -13,6 +13,7 @@ history, in the audit and in its holder's feed.
     following.py   to another Smart ID
     tokens.py tokenising.py token_service.py    in phones' wallets
     atm.py undo.py   asked for, reversed, lapsed at an ATM    claims.py  slips and screens
+    proof.py       what must be true of them
 
 Tables owned: virtual_cards, card_changes, card_standing_uses, card_tokens, atm_card_requests.
 Who calls: intents, the mobile, ATM and support doors, authorisations, the worker.

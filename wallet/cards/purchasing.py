@@ -99,7 +99,7 @@ async def open_tray(
     if any(row["identity_state"] is None for row in rows):
         # Moved to a new Smart ID while we waited for the old one's lock: both are committed now.
         rows = await work.rows(_LOAD, list(ids), list(indexes))
-    return Tray(work, issuing, rows)
+    return Tray(work, issuing, [row for row in rows if row["id"] is not None])
 
 
 class Tray:
@@ -299,6 +299,8 @@ def decide_details(issuing: Issuing, card: Card, presented: Presented, moment: d
 
 # Smart IDs before cards, each in id order: the one order of locks. A card that moved to another
 # Smart ID while we waited for it comes without that one's states.
+# The join is a full one because only that is never done row by row: to the planner both sides hold
+# one row each. A Smart ID left without its card is left out when the rows are read.
 _LOAD: Final = """
 with asked as materialized (
     select id, smart_id_id, lineage, replaced_by from virtual_cards
@@ -328,5 +330,5 @@ select c.id, c.bank, c.holder_id, c.smart_id_id, c.state, c.substatus, c.frozen_
        case when c.kind = 'recurring' or c.replaces is not null or c.replaced_by is not null
             then array(select u.merchant_id from card_standing_uses u where u.lineage = c.lineage)
             else '{}' end as standing
-  from c left join s on s.id = c.smart_id_id
+  from c full join s on s.id = c.smart_id_id
 """

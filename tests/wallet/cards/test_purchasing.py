@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.phones import warm
 from tests.wallet.cards.counter import Counter, Person
 from wallet.cards import changing, numbers
 from wallet.cards.purchasing import (
@@ -42,6 +43,7 @@ async def buy(
     card_id: CardId,
     *purchases: Purchase,
     presented: Presented | None = None,
+    thinking_s: float = 0.0,
 ) -> list[Reason | None]:
     """What each purchase of one group is told; the approved ones are marked."""
 
@@ -56,6 +58,7 @@ async def buy(
             told.append(no.reason if no else None)
             if no is None:
                 tray.approve(card, purchase, new_id())
+        await asyncio.sleep(thinking_s)
         tray.write()
         return told
 
@@ -88,7 +91,10 @@ class TestKinds:
         self, counter: Counter
     ) -> None:
         card_id = await counter.card(await counter.person(), kind="single_use")
-        told = await asyncio.gather(*(buy(counter, card_id, at(CAFE)) for _ in range(8)))
+        await warm(counter.works)
+        told = await asyncio.gather(
+            *(buy(counter, card_id, at(CAFE), thinking_s=0.05) for _ in range(6))
+        )
         assert sorted(str(answer) for [answer] in told).count("None") == 1
 
     async def test_an_account_check_of_nothing_does_not_use_a_card_up(
