@@ -20,6 +20,7 @@ from typing import Final
 from benchmarks.ground import ground
 from tests.world import people
 from wallet.authorisations import proof
+from wallet.authorisations.habits import StepUp
 from wallet.authorisations.messages import Kind, Merchant, Message
 from wallet.authorisations.serving import Desk, Network
 from wallet.cards import adding
@@ -63,6 +64,9 @@ SHEET: Final = ControlSheet(
     mccs=Mccs(deny=("7995", "6051")),
     hours=(Hours(days=(1, 2, 3, 4, 5, 6, 7), begin="00:00", end="24:00"),),
 )
+STEP_UP: Final = StepUp(many_in_hour=100_000)
+"""All rules are asked; a card of the benchmark pays more often an hour than a person does."""
+
 SHOPS: Final = [
     Merchant(id=f"KH{place:013d}", name=f"SHOP {place}", mcc="5411") for place in range(500)
 ]
@@ -77,7 +81,7 @@ async def main(seconds: float = 8.0, rounds: int = 3, cards: int = CARDS) -> Non
             card_ids = await _cards(base, issuing, cards)
             clock = SystemClock()
             teller = Teller(base.works)
-            desk = Desk(teller, clock, Network(issuing=issuing))
+            desk = Desk(teller, clock, Network(issuing=issuing, step_up=STEP_UP))
             till = _Till(clock, card_ids)
             await _flood(desk, till, 2.0)  # caches, plans
             gc.collect()
