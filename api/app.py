@@ -39,6 +39,8 @@ from wallet.access.sessions import Recognition
 from wallet.outcomes import Reason, Refused
 
 DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "admin", "console")
+SIMULATION: Final = "sim"
+"""The door of an imagined card network: only where the policy says so."""
 
 _log: Final = logging.getLogger("smartid.api")
 
@@ -62,7 +64,7 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
     metrics = PrometheusConfig(app_name="smartid", prefix="smartid", group_path=True)
     app = Application(
         route_handlers=[
-            *(_doors() if doors is None else doors),
+            *(_doors(resources) if doors is None else doors),
             health,
             _Metrics,
             description.docs,
@@ -159,14 +161,15 @@ class _Metrics(PrometheusController):
     include_in_schema = False
 
 
-def _packages() -> list[ModuleType]:
+def _packages(names: Sequence[str] = DOORS) -> list[ModuleType]:
     """The package of every door there is."""
-    found = [find_spec(f"api.{name}") for name in DOORS]
+    found = [find_spec(f"api.{name}") for name in names]
     return [import_module(spec.name) for spec in found if spec and spec.origin]
 
 
-def _doors() -> list[Router]:
-    return [door.router for door in _packages()]
+def _doors(resources: Resources) -> list[Router]:
+    names = (*DOORS, SIMULATION) if resources.policy.simulation else DOORS
+    return [door.router for door in _packages(names)]
 
 
 def _express_stops() -> list[Stop]:

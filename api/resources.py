@@ -6,13 +6,18 @@ handlers (through the `resources` dependency).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from wallet.access.hashing import Hashing
 from wallet.access.numbers import Directory
 from wallet.access.policy import StepUp, shipped
+from wallet.authorisations.habits import StepUp as Pattern
+from wallet.authorisations.serving import Network
+from wallet.cards import CardRules, Issuing
 from wallet.clock import Clock
 from wallet.database import Database
+from wallet.identifiers import BankId
 from wallet.registry import holders
 from wallet.teller import Teller
 from wallet.throttle import Throttle
@@ -48,6 +53,12 @@ class Policy:
     """The figures an operator may set; defaults are those of the design."""
 
     claim_ttl_s: int = 600
+    card_iins: Mapping[str, str] = field(default_factory=dict)
+    """What a bank's virtual card numbers begin with, where it is not its own range."""
+    simulation: bool = False
+    """Whether the imagined card network's door is there; never in production."""
+    pattern: Pattern = field(default_factory=Pattern)
+    """Which purchases are out of pattern."""
     four_eyes_above_khr: int = 400_000
     four_eyes_above_usd_cents: int = 10_000
     step_up: StepUp = field(default_factory=shipped)
@@ -84,3 +95,18 @@ class Resources:
     hashing: Hashing = field(default_factory=Hashing)
     directory: Directory = _REGISTER
     """Where holders' telephone numbers lie, for the room that changes them."""
+
+    @property
+    def issuing(self) -> Issuing:
+        """What the cards room needs, by this process's policy."""
+        rules = CardRules(
+            claim_lifetime=timedelta(seconds=self.policy.claim_ttl_s),
+            claim_link=f"https://{self.policy.host}/claim/",
+            iins={BankId(bank): iin for bank, iin in self.policy.card_iins.items()},
+        )
+        return Issuing(vault=self.vault, rules=rules)
+
+    @property
+    def network(self) -> Network:
+        """What deciding on purchases needs, by this process's policy."""
+        return Network(issuing=self.issuing, step_up=self.policy.pattern)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from benchmarks import (
+    authorisations,
+    cards,
     controls,
     core,
     overload,
@@ -39,6 +41,10 @@ MEASURES: Final[dict[str, Callable[[Asked], object]]] = {
     "payments": lambda asked: asyncio.run(payments.main(*asked.rounds)),
     "secured": lambda asked: asyncio.run(
         secured.main(320 if asked.quick else 1_920, asked.rounds[1])
+    ),
+    "cards": lambda asked: asyncio.run(cards.main(*asked.rounds)),
+    "authorisations": lambda asked: asyncio.run(
+        authorisations.main(*asked.rounds, 4_000 if asked.quick else authorisations.CARDS)
     ),
     "overload": lambda asked: asyncio.run(overload.main(*asked.rounds)),
     "salary": lambda asked: salary_day.run(20_000 if asked.quick else 220_000),

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from notifications.declines import explained
 from wallet import events
 from wallet.events import Event
 from wallet.money import Money
@@ -52,9 +53,30 @@ def _shown(name: str, value: Any, language: str) -> str:
     return str(value)
 
 
+def _purchase_declined(event: Event) -> _Words:
+    assert isinstance(event, events.PurchaseDeclined)  # noqa: S101 - the table's own key
+    why = explained(event.reason)
+    return _Words(
+        "Card purchase declined",
+        "{merchant}, {money}, card ••{last_four}: " + why.en,
+        "ការទិញដោយកាតត្រូវបានបដិសេធ",
+        "{merchant} {money} កាត ••{last_four}៖ " + why.km,
+    )
+
+
+def _purchase_released(event: Event) -> _Words:
+    assert isinstance(event, events.PurchaseReleased)  # noqa: S101 - the table's own key
+    return _RELEASED.get(event.cause, _RELEASED_ANY)
+
+
 def _card_changed(event: Event) -> _Words:
     assert isinstance(event, events.CardChanged)  # noqa: S101 - the table's own key
-    return _CARD_STATES.get(event.state, _CARD_ANY)
+    return _CARD_CAUSES.get(event.cause) or _CARD_STATES.get(event.state, _CARD_ANY)
+
+
+def _token_changed(event: Event) -> _Words:
+    assert isinstance(event, events.CardTokenChanged)  # noqa: S101 - the table's own key
+    return _TOKEN_STATES.get(event.state, _TOKEN_STATES["SUSPENDED"])
 
 
 def _smart_id_changed(event: Event) -> _Words:
@@ -120,6 +142,66 @@ _CARD_ANY: Final = _Words(
     "កាតនិម្មិតមានការផ្លាស់ប្តូរ",
     "កាតនិម្មិតបញ្ចប់ដោយលេខ {last_four} ឥឡូវស្ថិតក្នុងស្ថានភាព {state}។",
 )
+_CARD_CAUSES: Final = {
+    "single_use_spent": _Words(
+        "Single-use card used",
+        "Your single-use card ending {last_four} has paid once and is closed.",
+        "កាតប្រើតែម្តងបានប្រើហើយ",
+        "កាតប្រើតែម្តងបញ្ចប់ដោយលេខ {last_four} បានបង់ប្រាក់ម្តង ហើយត្រូវបានបិទ។",
+    ),
+    "locked_to_merchant": _Words(
+        "Card locked to its shop",
+        "Your card ending {last_four} now pays only the shop it has just paid.",
+        "កាតបានភ្ជាប់នឹងហាងរបស់វា",
+        "កាតបញ្ចប់ដោយលេខ {last_four} ចាប់ពីពេលនេះបង់បានតែហាងដែលវាទើបបង់ប៉ុណ្ណោះ។",
+    ),
+    "wrong_details": _Words(
+        "Somebody typed wrong card details",
+        "The security code of your card ending {last_four} was typed wrong too often and locked. "
+        "Show the card in the app to unlock it; if it was not you, replace the card.",
+        "មានគេវាយព័ត៌មានកាតខុស",
+        "លេខកូដសុវត្ថិភាពនៃកាតបញ្ចប់ដោយលេខ {last_four} ត្រូវបានវាយខុសច្រើនដង ហើយត្រូវបានចាក់សោ។ "
+        "សូមបើកមើលកាតក្នុងកម្មវិធីដើម្បីដោះសោ បើមិនមែនអ្នកទេ សូមជំនួសកាត។",
+    ),
+    "replacement": _Words(
+        "New card number ready",
+        "The card that replaces your old one ends in {last_four} and can be used.",
+        "លេខកាតថ្មីរួចរាល់",
+        "កាតដែលជំនួសកាតចាស់របស់អ្នកបញ្ចប់ដោយលេខ {last_four} ហើយអាចប្រើបាន។",
+    ),
+    "replaced": _Words(
+        "Old card number stopped",
+        "Your card ending {last_four} was replaced; its number no longer pays.",
+        "លេខកាតចាស់ឈប់ប្រើបាន",
+        "កាតបញ្ចប់ដោយលេខ {last_four} ត្រូវបានជំនួស លេខនេះមិនអាចបង់ប្រាក់ទៀតទេ។",
+    ),
+    "smart_id_replaced": _Words(
+        "Card moved to your new Smart ID",
+        "Your virtual card ending {last_four} goes on with your new Smart ID.",
+        "កាតបានប្តូរទៅ Smart ID ថ្មី",
+        "កាតនិម្មិតបញ្ចប់ដោយលេខ {last_four} បន្តប្រើជាមួយ Smart ID ថ្មីរបស់អ្នក។",
+    ),
+}
+_TOKEN_STATES: Final = {
+    "ACTIVE": _Words(
+        "Card added to a phone",
+        "Your card ending {last_four} can pay from {device}. Not you? Freeze the card now.",
+        "បានបន្ថែមកាតទៅទូរស័ព្ទ",
+        "កាតបញ្ចប់ដោយលេខ {last_four} អាចបង់ប្រាក់ពី {device} បាន។ មិនមែនអ្នកទេ? សូមបង្កកកាតភ្លាម។",
+    ),
+    "SUSPENDED": _Words(
+        "Card paused on a phone",
+        "Your card ending {last_four} cannot pay from {device} for now.",
+        "កាតបានផ្អាកលើទូរស័ព្ទ",
+        "កាតបញ្ចប់ដោយលេខ {last_four} មិនអាចបង់ប្រាក់ពី {device} បានជាបណ្តោះអាសន្ន។",
+    ),
+    "DELETED": _Words(
+        "Card taken out of a phone",
+        "Your card ending {last_four} no longer pays from {device}.",
+        "បានដកកាតចេញពីទូរស័ព្ទ",
+        "កាតបញ្ចប់ដោយលេខ {last_four} មិនអាចបង់ប្រាក់ពី {device} ទៀតទេ។",
+    ),
+}
 _SMART_ID_STATES: Final = {
     "FROZEN": _Words(
         "Smart ID payments frozen",
@@ -134,6 +216,26 @@ _SMART_ID_STATES: Final = {
         "អ្នកអាចទូទាត់ដោយ Smart ID បានវិញហើយ។",
     ),
 }
+_RELEASED: Final = {
+    "expired": _Words(
+        "Held money is free again",
+        "{merchant} did not take {charged} in time; it is free again on card ••{last_four}.",
+        "ប្រាក់កក់ទុកត្រូវបានដោះលែង",
+        "{merchant} មិនបានយក {charged} ទាន់ពេលទេ ប្រាក់នេះអាចប្រើបានវិញ (កាត ••{last_four})។",
+    ),
+    "too_late": _Words(
+        "Purchase not made",
+        "The answer for {merchant} came too late; {charged} is free again on card ••{last_four}.",
+        "ការទិញមិនបានសម្រេច",
+        "ចម្លើយទៅ {merchant} យឺតពេល {charged} អាចប្រើបានវិញ (កាត ••{last_four})។",
+    ),
+}
+_RELEASED_ANY: Final = _Words(
+    "Purchase taken back",
+    "{merchant} took back a purchase; {charged} is free again on card ••{last_four}.",
+    "ការទិញត្រូវបានលុប",
+    "{merchant} បានលុបការទិញ {charged} អាចប្រើបានវិញ (កាត ••{last_four})។",
+)
 _SMART_ID_ANY: Final = _Words(
     "Smart ID payments changed",
     "Your Smart ID's payment state is now {state}.",
@@ -319,11 +421,38 @@ _CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
         "បានបង្ហាញព័ត៌មានកាត",
         "ព័ត៌មានកាតបញ្ចប់ដោយលេខ {last_four} ត្រូវបានបង្ហាញក្នុងកម្មវិធី។",
     ),
+    events.CardTokenChanged: _token_changed,
     events.CardWaiting: _Words(
         "Card waiting to be claimed",
         "A card ending {last_four} was asked for at ATM {terminal}. Claim it within 10 minutes.",
         "កាតកំពុងរង់ចាំការទទួល",
         "កាតបញ្ចប់ដោយលេខ {last_four} បានស្នើនៅ ATM {terminal}។ សូមទទួលក្នុងរយៈពេល ១០ នាទី។",
+    ),
+    events.PurchaseAllowed: _Words(
+        "Card purchase",
+        "{merchant} may take {charged} from card ••{last_four}; it is held.",
+        "ការទិញដោយកាត",
+        "{merchant} អាចយក {charged} ពីកាត ••{last_four} ប្រាក់ត្រូវបានកក់ទុក។",
+    ),
+    events.PurchaseDeclined: _purchase_declined,
+    events.PurchaseTaken: _Words(
+        "Card purchase paid",
+        "{merchant} took {charged} from card ••{last_four}.",
+        "បានបង់ប្រាក់ដោយកាត",
+        "{merchant} បានយក {charged} ពីកាត ••{last_four}។",
+    ),
+    events.PurchaseReleased: _purchase_released,
+    events.PurchaseReturned: _Words(
+        "Money back",
+        "{merchant} gave back {charged} to card ••{last_four}.",
+        "បានទទួលប្រាក់វិញ",
+        "{merchant} បានសង {charged} មកកាត ••{last_four} វិញ។",
+    ),
+    events.PurchaseAsked: _Words(
+        "Is this you?",
+        "{merchant} wants {money} with card ••{last_four}. Confirm it in the app, then pay again.",
+        "តើនេះជាអ្នកមែនទេ?",
+        "{merchant} ចង់យក {money} ដោយកាត ••{last_four}។ សូមបញ្ជាក់ក្នុងកម្មវិធី រួចទូទាត់ម្តងទៀត។",
     ),
     events.SmartIdPaymentChanged: _smart_id_changed,
     events.DevicePaired: _device_paired,

@@ -12,14 +12,16 @@ from uuid import UUID
 
 from api.resources import Resources
 from runtime.operators import HttpOperators
+from runtime.token_service import HttpTokenService
 from wallet import limits, topups
 from wallet.access import challenges, emergency, numbers, telling
 from wallet.access.challenges import SmsPort
-from wallet.cards import control, undo
+from wallet.authorisations.expiring import expire_due
+from wallet.cards import changing, control, following, tokenising, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
 from wallet.jobs import Again, Job
 from wallet.ledger import checkpoints, days
-from wallet.registry import holders
+from wallet.registry import holders, smart_ids
 from wallet.salary import runs
 from wallet.salary.check import check
 from wallet.salary.pay import pay
@@ -41,6 +43,7 @@ def handlers(
     operators: HttpOperators | None,
     sms: SmsPort | None,
     patience: topups.Patience,
+    token_service: HttpTokenService | None = None,
 ) -> dict[str, Handler]:
     """Every job's name and what does it."""
     desk = None
@@ -51,6 +54,11 @@ def handlers(
             operators=operators,
             patience=patience,
         )
+    token_desk = None
+    if token_service is not None:
+        token_desk = tokenising.TokenDesk(
+            works=resources.works, vault=resources.vault, service=token_service
+        )
     return {
         runs.CHECK_JOB: partial(_check_salary, resources),
         runs.PAY_JOB: partial(_pay_salary, resources),
@@ -59,6 +67,8 @@ def handlers(
         "topup.recheck": partial(_topup, desk, topups.recheck),
         challenges.SEND: partial(_send_code, resources, sms),
         numbers.TELL: partial(_tell, resources, sms),
+        smart_ids.CHANGED_JOB: partial(_follow, resources),
+        changing.TOKENS_JOB: partial(_settle_tokens, token_desk),
         undo.JOB: partial(_lapse_claim, resources),
         days.CLOSE_JOB: partial(_close_day, resources),
         emergency.ALARM_JOB: partial(_ring_alarm, resources),
@@ -67,8 +77,10 @@ def handlers(
 
 async def rounds(resources: Resources, bank: BankId) -> None:
     """What may have been left lying in one bank: idle top-ups, counters of windows long over, cards
-    whose month is over, its first business day, the checkpoints of its journal."""
+    whose month is over, purchases whose time is over, its first business day, the checkpoints of
+    its journal."""
     await topups.resume(resources.works, bank)
+    await tokenising.resume(resources.works, bank)
     await resources.works.perform(WORKER, bank, limits.forget_old)
     await days.open_first(resources.works, bank)
     await checkpoints.keep_up(resources.works, bank)
@@ -77,6 +89,8 @@ async def rounds(resources: Resources, bank: BankId) -> None:
         return await control.expire_due(work, EXPIRE_TOGETHER)
 
     while await resources.works.perform(WORKER, bank, expire):
+        pass
+    while await expire_due(resources.works, resources.network, bank):
         pass
 
 
@@ -127,6 +141,22 @@ async def _lapse_claim(resources: Resources, job: Job) -> None:
 
     if not await resources.works.perform(WORKER, BankId(job.payload["bank"]), lapse):
         raise Again(1.0)
+
+
+async def _follow(resources: Resources, job: Job) -> None:
+    holder_id = HolderId(UUID(job.payload["holder_id"]))
+
+    async def follow(work: Work) -> int:
+        return await following.follow(work, holder_id)
+
+    await resources.works.perform(WORKER, BankId(job.payload["bank"]), follow)
+
+
+async def _settle_tokens(desk: tokenising.TokenDesk | None, job: Job) -> None:
+    if desk is None:
+        raise Again(CONFIGURE_PAUSE_S)
+    bank, card_id = BankId(job.payload["bank"]), CardId(UUID(job.payload["card_id"]))
+    await tokenising.settle(desk, bank, card_id)
 
 
 async def _close_day(resources: Resources, job: Job) -> None:

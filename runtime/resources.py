@@ -16,7 +16,7 @@ from api.throttling import read_rates
 from runtime.key_store import open_key_store
 from runtime.redis_safety import refuse_unsafe_redis
 from runtime.settings import Settings
-from wallet.clock import SystemClock
+from wallet.clock import AdvancedClock, SystemClock
 from wallet.database import Database
 from wallet.teller import Teller
 from wallet.throttle import Throttle, connect
@@ -42,7 +42,7 @@ async def open_resources(
     database = await Database.connect(
         settings.database_url, largest=CONNECTIONS, statement_timeout_s=statement_timeout_s
     )
-    clock = SystemClock()
+    clock = AdvancedClock() if settings.simulation else SystemClock()
     works = Works(database, clock)
     teller = Teller(works, grouping=settings.teller == "groups")
     try:
@@ -69,6 +69,8 @@ async def open_resources(
 def _policy(settings: Settings) -> Policy:
     return Policy(
         claim_ttl_s=settings.claim_ttl_s,
+        card_iins=settings.card_iins,
+        simulation=settings.simulation,
         host=settings.public_host,
         step_up=settings.step_up,
         rates=read_rates(settings.rates),

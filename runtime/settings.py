@@ -18,9 +18,14 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_RATES                other rates than api.throttling's, as write.person=60/120,...
     SMARTID_SLOW_AFTER_S         a request must have come whole within so many seconds (10)
     SMARTID_CLAIM_TTL_S          life of a card claim from an ATM, seconds (600)
+    SMARTID_CARD_IINS            what virtual card numbers begin with, 6 or 8 digits each, such as
+                                 ACLEDA=91160110,WING=911603 (none: the bank's range and "10")
+    SMARTID_TOKEN_URL            the wallets' token service (none: cards go into no phone's wallet)
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
     SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
     SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
+    SMARTID_SIMULATION           on | off: the door of an imagined card network, /v1/sim, and a
+                                 clock that can be advanced (off; refused in production)
     SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
     SMARTID_KEY_STORE            file | pkcs11: where the vault's wrapping keys are (file)
     SMARTID_KEY_FILE             file: the vault's master key (<data>/master.key)
@@ -47,7 +52,9 @@ from msgspec.structs import replace
 from api.throttling import read_rates
 from wallet.access import policy
 from wallet.access.policy import StepUp
+from wallet.registry.banks import PROGRAMME
 
+_BANKS: Final = tuple(bank.id for bank in PROGRAMME)
 _MOST_WORKERS: Final = 64
 
 
@@ -77,6 +84,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     rates: str = ""
     slow_after_s: int = 10
     claim_ttl_s: int = 600
+    card_iins: Mapping[str, str] = {}
+    token_url: str | None = None
     operator_url: str | None = None
     topup_grace_s: int = 60
     sms_url: str | None = None
@@ -88,6 +97,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     pkcs11_pin_file: Path | None = None
     step_up_file: Path | None = None
     seal_key: int = 1
+    simulation: bool = False
 
     @property
     def step_up(self) -> StepUp:
@@ -141,6 +151,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_RATES": self.rates,
             "SMARTID_SLOW_AFTER_S": self.slow_after_s,
             "SMARTID_CLAIM_TTL_S": self.claim_ttl_s,
+            "SMARTID_CARD_IINS": ",".join(f"{b}={iin}" for b, iin in self.card_iins.items())
+            or None,
+            "SMARTID_TOKEN_URL": self.token_url,
             "SMARTID_OPERATOR_URL": self.operator_url,
             "SMARTID_TOPUP_GRACE_S": self.topup_grace_s,
             "SMARTID_SMS_URL": self.sms_url,
@@ -152,6 +165,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_PKCS11_PIN_FILE": self.pkcs11_pin_file,
             "SMARTID_STEP_UP": self.step_up_file,
             "SMARTID_SEAL_KEY": self.seal_key,
+            "SMARTID_SIMULATION": "on" if self.simulation else "off",
         }
         return {name: str(value) for name, value in told.items() if value is not None}
 
@@ -184,6 +198,8 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         rates=given.rates("SMARTID_RATES"),
         slow_after_s=given.number("SMARTID_SLOW_AFTER_S", 10, 1, 60),
         claim_ttl_s=given.number("SMARTID_CLAIM_TTL_S", 600, 30, 86_400),
+        card_iins=given.iins("SMARTID_CARD_IINS"),
+        token_url=given.url("SMARTID_TOKEN_URL", ("http", "https")),
         operator_url=given.url("SMARTID_OPERATOR_URL", ("http", "https")),
         # At least the sender's own 10 s and the adapter's time-out together.
         topup_grace_s=given.number("SMARTID_TOPUP_GRACE_S", 60, 20, 3_600),
@@ -196,6 +212,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         pkcs11_pin_file=Path(pin_file).absolute() if pin_file else None,
         step_up_file=Path(step_up).absolute() if step_up else None,
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
+        simulation=given.choice("SMARTID_SIMULATION", ("off", "on")) == "on",
     )
     _refuse_half_a_token(settings)
     _refuse_unfit_production(settings, given)
@@ -246,6 +263,20 @@ class _Given:
             raise SettingsError(f"{name}: {error}") from None
         return text
 
+    def iins(self, name: str) -> dict[str, str]:
+        """Banks and the 6 or 8 digits of each, in ISO 7812's national range for tests."""
+        found: dict[str, str] = {}
+        for part in filter(None, (self.text(name) or "").split(",")):
+            bank, _, iin = (text.strip() for text in part.partition("="))
+            right = iin.isascii() and iin.isdigit() and len(iin) in (6, 8)
+            if bank not in _BANKS or bank in found or not right or not iin.startswith("9116"):
+                raise SettingsError(
+                    f"{name} must be such as ACLEDA=91160110,WING=911603: one of"
+                    f" {', '.join(_BANKS)}, and 6 or 8 digits that begin with 9116"
+                )
+            found[bank] = iin
+        return found
+
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """One of `choices`, the first when nothing is given."""
         text = self.text(name) or choices[0]
@@ -275,6 +306,8 @@ def _refuse_half_a_token(settings: Settings) -> None:
 def _refuse_unfit_production(settings: Settings, given: _Given) -> None:
     if settings.environment is not Environment.PRODUCTION:
         return
+    if settings.simulation:
+        raise SettingsError("SMARTID_SIMULATION must be off when SMARTID_ENV=production")
     for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)):
         if url is None:
             raise SettingsError(f"{name} is required when SMARTID_ENV=production")

@@ -22,6 +22,7 @@ from runtime.operators import HttpOperators
 from runtime.resources import open_resources
 from runtime.seal_keys import publish, signer_of
 from runtime.settings import Settings
+from runtime.token_service import HttpTokenService
 from wallet import jobs
 from wallet.clock import Clock
 from wallet.database import CONNECTION_LOST, Database
@@ -53,6 +54,7 @@ STATEMENT_TIMEOUT_S: Final = 60.0
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Refuses: as `open_resources`."""
     operators = HttpOperators(settings.operator_url) if settings.operator_url else None
+    tokens = HttpTokenService(settings.token_url) if settings.token_url else None
     client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
     sms = HttpSms(client, settings.sms_url) if settings.sms_url else None
     async with open_resources(settings, statement_timeout_s=STATEMENT_TIMEOUT_S) as resources:
@@ -70,7 +72,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             works=resources.works,
             clock=resources.clock,
             wake=waker(resources.redis),
-            handlers=handlers(resources, operators, sms, Patience(grace_s=settings.topup_grace_s)),
+            handlers=handlers(
+                resources, operators, sms, Patience(grace_s=settings.topup_grace_s), tokens
+            ),
             banks=every_bank,
             rounds=partial(rounds, resources),
             seal=partial(sealing.step, resources.works, signer),
@@ -79,6 +83,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await worker.run(stop)
         finally:
             await client.aclose()
+            if tokens is not None:
+                await tokens.close()
             if operators is not None:
                 await operators.close()
 

@@ -14,9 +14,9 @@ Reading order, each room standing on those before it:
 8. registry, access, limits, fees, seals  people, banks, Smart IDs; devices, codes, intents, staff;
                                          how much, how often, at what cost; the books under signed
                                          roots, and receipts from them
-9. cards, exchange, controls             virtual cards tied to the Smart ID; riel and dollars;
-                                         which purchases cards, holders and banks allow
-10. salary, topups, qr                   how money comes and goes
+9. exchange, controls, cards             riel and dollars; which purchases cards, holders and banks
+                                         allow; virtual cards tied to the Smart ID
+10. salary, topups, qr, authorisations   how money comes and goes
 11. disputes, proposals                  putting right what went wrong; four eyes on the terms
 12. disclosure, erasure                  what a bank holds on a person; a person made unreadable
 """

@@ -5,7 +5,7 @@ hand and everything follows it. Who calls: work, access, throttle, doors' reader
 """
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 PHNOM_PENH: Final = timezone(timedelta(hours=7), "Asia/Phnom_Penh")
 """+07:00 all year: Cambodia keeps no summer time (IANA zone data)."""
@@ -29,6 +29,45 @@ class SystemClock:
 
     def at(self, database_now: datetime) -> datetime:
         return database_now
+
+
+@runtime_checkable
+class Advancing(Protocol):
+    """A clock that can be advanced: a test's, or a demonstration's."""
+
+    def now(self) -> datetime: ...
+
+    def advance(self, by: timedelta) -> None: ...
+
+
+class AdvancedClock:
+    """Real time and a bit: of a demonstration, whose presenter lets days pass."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def at(self, database_now: datetime) -> datetime:
+        return database_now + self._ahead
+
+    def advance(self, by: timedelta) -> None:
+        self._ahead += by
+
+
+class Ahead:
+    """Another clock and a while: as it stands for whoever has waited so long for an answer."""
+
+    def __init__(self, clock: Clock, by: timedelta) -> None:
+        self._clock = clock
+        self._by = by
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._by
+
+    def at(self, database_now: datetime) -> datetime:
+        return self._clock.at(database_now)
 
 
 class TurnedClock:

@@ -90,6 +90,16 @@ class CardRevealed(_Event, frozen=True, kw_only=True, tag="card.revealed"):
     last_four: str
 
 
+class CardTokenChanged(_Event, frozen=True, kw_only=True, tag="card.token_changed"):
+    """A card went into a phone's wallet, or was suspended in it or taken out of it."""
+
+    card_id: str
+    last_four: str
+    wallet: str
+    device: str
+    state: str
+
+
 class CardWaiting(_Event, frozen=True, kw_only=True, tag="card.waiting"):
     """A card asked for at an ATM waits to be claimed in the app."""
 
@@ -97,6 +107,47 @@ class CardWaiting(_Event, frozen=True, kw_only=True, tag="card.waiting"):
     last_four: str
     terminal: str
     claim_expires_at: datetime
+
+
+class _Purchase(_Event, frozen=True, kw_only=True):
+    """`money` as the shop asked it, `charged` what it is to the wallet."""
+
+    authorisation_id: str
+    last_four: str
+    merchant: str
+    money: Money
+    charged: Money
+
+
+class PurchaseAllowed(_Purchase, frozen=True, kw_only=True, tag="purchase.allowed"):
+    """A shop may take this: it is held."""
+
+
+class PurchaseDeclined(_Purchase, frozen=True, kw_only=True, tag="purchase.declined"):
+    """`reason` is the catalogue's; what to do about it stands with its words."""
+
+    reason: str
+
+
+class PurchaseTaken(_Purchase, frozen=True, kw_only=True, tag="purchase.taken"):
+    """The shop took its money."""
+
+
+class PurchaseReleased(_Purchase, frozen=True, kw_only=True, tag="purchase.released"):
+    """What was held is free again: `cause` is reversed, expired or too_late."""
+
+    cause: str
+
+
+class PurchaseReturned(_Purchase, frozen=True, kw_only=True, tag="purchase.returned"):
+    """The shop gave money back."""
+
+
+class PurchaseAsked(_Purchase, frozen=True, kw_only=True, tag="purchase.asked"):
+    """A purchase out of pattern waits for its holder's yes in the app, until `ends_at`."""
+
+    challenge_id: str
+    ends_at: datetime
 
 
 class ControlsChanged(_Event, frozen=True, kw_only=True, tag="controls.changed"):
@@ -152,7 +203,14 @@ Event = (
     | TopupInRecovery
     | CardChanged
     | CardRevealed
+    | CardTokenChanged
     | CardWaiting
+    | PurchaseAllowed
+    | PurchaseDeclined
+    | PurchaseTaken
+    | PurchaseReleased
+    | PurchaseReturned
+    | PurchaseAsked
     | ControlsChanged
     | SmartIdPaymentChanged
     | DevicePaired

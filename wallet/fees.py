@@ -36,6 +36,7 @@ class Function(enum.StrEnum):
 
     CARD = "card"
     QR_PAYMENT = "qr_payment"
+    CARD_PURCHASE = "card_purchase"
 
 
 class Network(enum.StrEnum):

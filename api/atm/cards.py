@@ -7,7 +7,7 @@ Who calls: the banks' ATM hosts.
 """
 
 import base64
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -20,7 +20,7 @@ from api.resources import Resources
 from api.security import AtmCaller
 from api.wire import Body
 from wallet.access import atm_hosts
-from wallet.cards import CardRules, Issuing, atm, claims, undo
+from wallet.cards import Issuing, atm, claims, undo
 from wallet.cards.atm import AtmCardRequest
 from wallet.cards.atm_rows import AtmKey
 from wallet.identifiers import BankId, CardId, Secret
@@ -110,7 +110,7 @@ class AskedStatus(Struct, frozen=True, kw_only=True):
 async def ask_card(
     data: AskedCard, caller: AtmCaller, resources: Resources, idempotency_key: str
 ) -> WaitingCard:
-    issuing = _issuing(resources)
+    issuing = resources.issuing
 
     async def ask(work: Work) -> Outcome:
         place = await atm_hosts.place_of(work, caller.bank, caller.terminal)
@@ -139,7 +139,7 @@ async def reverse_card(
     async def reverse(work: Work) -> Outcome:
         return await undo.reverse(work, _key(caller, data), data.cause)
 
-    bank = _books(_issuing(resources), caller, data.smart_id_number or "")
+    bank = _books(resources.issuing, caller, data.smart_id_number or "")
     outcome, _ = await resources.works.perform_once(
         caller.actor,
         bank,
@@ -165,15 +165,6 @@ async def card_status(
         lambda work: atm.status(work, caller.bank, caller.terminal, request_key),
     )
     return msgspec.convert(found, AskedStatus)
-
-
-def _issuing(resources: Resources) -> Issuing:
-    policy = resources.policy
-    rules = CardRules(
-        claim_lifetime=timedelta(seconds=policy.claim_ttl_s),
-        claim_link=f"https://{policy.host}/claim/",
-    )
-    return Issuing(vault=resources.vault, rules=rules)
 
 
 def _key(caller: AtmCaller, data: AskedCard | TakenBack) -> AtmKey:

@@ -10,6 +10,7 @@ from litestar import Router
 
 from api.mobile import (
     accounts,
+    card_art,
     cards,
     controls,
     disputes,
@@ -17,6 +18,7 @@ from api.mobile import (
     intents,
     pairings,
     privacy,
+    purchases,
     qr,
     receipts,
     sessions,
@@ -39,6 +41,8 @@ router: Final[Router] = holder_door(
         *statements.HANDLERS,
         *cards.HANDLERS,
         *controls.HANDLERS,
+        *purchases.HANDLERS,
+        *card_art.HANDLERS,
         *qr.HANDLERS,
         *topups.HANDLERS,
         *disputes.HANDLERS,

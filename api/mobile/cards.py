@@ -18,7 +18,7 @@ from api.problems import answered
 from api.resources import Resources
 from api.security import HolderCaller
 from api.wire import PAGE, Cursor, Limit, Page, page_of, read_cursor
-from wallet.cards import Issuing, claim, control, rows
+from wallet.cards import changing, claim, control, rows, tokens
 from wallet.cards.states import Card
 from wallet.identifiers import CardId
 from wallet.outcomes import Outcome, Reason, Refused
@@ -44,7 +44,47 @@ class ShownCard(Struct, frozen=True, kw_only=True):
     per_use_limit_minor: int | None
     daily_limit_minor: int | None
     uses_per_day: int | None
+    merchant: Annotated[str | None, Meta(examples=["LUCKY MART"])]
+    exchanges: bool
+    replaces: Annotated[str | None, Meta(examples=[None])]
+    replaced_by: Annotated[str | None, Meta(examples=[None])]
     made_at: datetime
+
+
+class ShownStep(Struct, frozen=True, kw_only=True):
+    """A step in a card's life: what, from which state to which, why, and which sort of caller."""
+
+    act: Annotated[str, Meta(examples=["card.freeze"])]
+    from_state: Annotated[str | None, Meta(examples=["ACTIVE"])]
+    to_state: Annotated[str, Meta(examples=["FROZEN"])]
+    substatus: Annotated[str | None, Meta(examples=["END_USER_REQUEST"])]
+    frozen_by: Annotated[list[str], Meta(examples=[["HOLDER"]])]
+    cause: Annotated[str, Meta(examples=["holder"])]
+    actor_kind: Annotated[str, Meta(examples=["holder"])]
+    at: datetime
+
+
+class ShownHistory(Struct, frozen=True, kw_only=True):
+    items: list[ShownStep]
+
+
+class ShownToken(Struct, frozen=True, kw_only=True):
+    """The card in one phone's wallet."""
+
+    id: str
+    card_id: str
+    wallet: Annotated[str, Meta(examples=["google"])]
+    device_name: Annotated[str, Meta(examples=["Pixel 9"])]
+    state: Annotated[str, Meta(examples=["ACTIVE"])]
+    made_at: datetime
+
+
+class ShownTokens(Struct, frozen=True, kw_only=True):
+    items: list[ShownToken]
+
+
+class GivenUpToken(Struct, frozen=True, kw_only=True):
+    token: ShownToken
 
 
 class ShownClaim(Struct, frozen=True, kw_only=True):
@@ -96,12 +136,42 @@ async def own_cards(
 @get("/cards/{card_id:uuid}", summary="One of my virtual cards")
 async def own_card(card_id: UUID, caller: HolderCaller, resources: Resources) -> ShownCard:
     async def read(work: Work) -> ShownCard:
-        card = await rows.by_id(work, CardId(card_id))
-        if card is None or card.holder_id != caller.holder_id:
-            raise Refused(Reason.NOT_FOUND)
-        return _shown(card, work.now)
+        return _shown(await _own(work, caller, card_id), work.now)
 
     return await resources.works.read(caller.actor, caller.bank, read)
+
+
+@get("/cards/{card_id:uuid}/history", summary="What happened to one of my cards, oldest first")
+async def own_history(card_id: UUID, caller: HolderCaller, resources: Resources) -> ShownHistory:
+    async def read(work: Work) -> list[dict[str, Any]]:
+        await _own(work, caller, card_id)
+        return await changing.history_of(work, CardId(card_id))
+
+    found = await resources.works.read(caller.actor, caller.bank, read)
+    return msgspec.convert({"items": found}, ShownHistory)
+
+
+@get("/cards/{card_id:uuid}/tokens", summary="The phones' wallets that hold one of my cards")
+async def own_tokens(card_id: UUID, caller: HolderCaller, resources: Resources) -> ShownTokens:
+    async def read(work: Work) -> list[dict[str, Any]]:
+        await _own(work, caller, card_id)
+        return [token.view() for token in await tokens.of_card(work, CardId(card_id))]
+
+    found = await resources.works.read(caller.actor, caller.bank, read)
+    return msgspec.convert({"items": found}, ShownTokens)
+
+
+@post("/card-tokens/{token_id:uuid}/delete", status_code=200, summary="Take a card out of a phone")
+async def give_up_token(
+    token_id: UUID, caller: HolderCaller, resources: Resources, idempotency_key: str
+) -> GivenUpToken:
+    async def give_up(work: Work) -> Outcome:
+        return await tokens.give_up(work, caller.holder_id, token_id)
+
+    outcome, _ = await resources.works.perform_once(
+        caller.actor, caller.bank, "card.token_delete", idempotency_key, token_id.bytes, give_up
+    )
+    return msgspec.convert(answered(outcome), GivenUpToken)
 
 
 @post("/cards/{card_id:uuid}/freeze", status_code=200, summary="Stop a virtual card at once")
@@ -123,7 +193,7 @@ async def look_up_claim(
     caller: HolderCaller,
     resources: Resources,
 ) -> ShownClaim:
-    issuing = Issuing(vault=resources.vault)
+    issuing = resources.issuing
     found = await resources.works.read(
         caller.actor,
         caller.bank,
@@ -155,6 +225,13 @@ async def freeze_smart_id(
     return msgspec.convert(answered(outcome), FrozenSmartId)
 
 
+async def _own(work: Work, caller: HolderCaller, card_id: UUID) -> Card:
+    card = await rows.by_id(work, CardId(card_id))
+    if card is None or card.holder_id != caller.holder_id:
+        raise Refused(Reason.NOT_FOUND)
+    return card
+
+
 def _shown(card: Card, now: datetime) -> ShownCard:
     return msgspec.convert(card.view(now), ShownCard)
 
@@ -172,6 +249,9 @@ def _moment(text: str) -> datetime:
 HANDLERS: Final[list[Any]] = [
     own_cards,
     own_card,
+    own_history,
+    own_tokens,
+    give_up_token,
     freeze_card,
     look_up_claim,
     own_smart_id,

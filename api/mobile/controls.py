@@ -73,8 +73,8 @@ class ShownControls(Struct, frozen=True, kw_only=True):
 @get("/cards/{card_id:uuid}/controls", summary="A card's controls, and what is left of its limits")
 async def card_controls(card_id: UUID, caller: HolderCaller, resources: Resources) -> ShownControls:
     async def read(work: Work) -> looking.Standing:
-        await _own(work, caller, card_id)
-        return await looking.standing(work, caller.holder_id, CardId(card_id))
+        lineage = await _own(work, caller, card_id)
+        return await looking.standing(work, caller.holder_id, lineage)
 
     return _shown(await resources.works.read(caller.actor, caller.bank, read))
 
@@ -101,19 +101,21 @@ async def card_versions(
     place = read_cursor(cursor, tuple[int])
 
     async def read(work: Work) -> list[Version]:
-        await _own(work, caller, card_id)
+        lineage = await _own(work, caller, card_id)
         before = place[0] if place else None
-        return await looking.past(work, SetBy.CARD, card_id, before, limit + 1)
+        return await looking.past(work, SetBy.CARD, lineage, before, limit + 1)
 
     found = await resources.works.read(caller.actor, caller.bank, read)
     page = page_of(found, limit, lambda version: (version.version,))
     return Page(items=[_version(one) for one in page.items], next=page.next)
 
 
-async def _own(work: Work, caller: HolderCaller, card_id: UUID) -> None:
+async def _own(work: Work, caller: HolderCaller, card_id: UUID) -> CardId:
+    """The first card of the chain, which controls hang on."""
     card = await rows.by_id(work, CardId(card_id))
     if card is None or card.holder_id != caller.holder_id:
         raise Refused(Reason.NOT_FOUND)
+    return card.lineage
 
 
 def _shown(standing: looking.Standing) -> ShownControls:

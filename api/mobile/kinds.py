@@ -19,6 +19,7 @@ from wallet.access.intents import (
     authorise_lane,
     prepare_lane,
 )
+from wallet.authorisations.confirming import CONFIRM
 from wallet.cards import rows
 from wallet.identifiers import CardId
 from wallet.outcomes import Reason, Refused
@@ -44,8 +45,9 @@ class Kinds:
             qr.PAY,
             topups.BUY,
             exchange.EXCHANGE,
-            *cards.kinds(cards.Issuing(vault=vault)),
+            *cards.kinds(resources.issuing),
             *controls.kinds(_owners),
+            CONFIRM,
             authenticator.enrol_kind(vault),
             authenticator.confirm_kind(vault),
             devices.REVOKE,
@@ -70,7 +72,9 @@ class Kinds:
 async def _owners(work: Work, card_ids: Sequence[CardId]) -> dict[CardId, controls.OwnedCard]:
     """Whose cards these are, for the controls, which know no card themselves."""
     return {
-        card.id: controls.OwnedCard(holder_id=card.holder_id, last_four=card.last_four)
+        card.id: controls.OwnedCard(
+            holder_id=card.holder_id, last_four=card.last_four, lineage=card.lineage
+        )
         for card in (await rows.by_ids(work, card_ids)).values()
     }
 

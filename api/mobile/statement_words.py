@@ -9,6 +9,9 @@ from typing import Final
 KINDS: Final[dict[str, tuple[str, str]]] = {
     "opening": ("សមតុល្យផ្ទេរចូលដំបូង", "Opening credit"),
     "salary": ("ប្រាក់បៀវត្ស", "Salary"),
+    "card_purchase": ("ទិញដោយកាត", "Card purchase"),
+    "card_return": ("ប្រាក់សងពីហាង", "Card refund"),
+    "card_exchange": ("ប្តូរប្រាក់សម្រាប់ការទិញ", "Exchange of a card purchase"),
     "qr_payment": ("ទូទាត់តាម KHQR", "KHQR payment"),
     "topup": ("បញ្ចូលលុយទូរស័ព្ទ", "Phone top-up"),
     "topup_return": ("ប្រគល់វិញនូវការបញ្ចូលលុយទូរស័ព្ទ", "Top-up returned"),

@@ -3,11 +3,12 @@
 from typing import Any, Final
 
 from api.security import staff_door
-from api.support import disputes, emergency, refunds, search
+from api.support import disputes, emergency, purchases, refunds, search
 from wallet.access.members import StaffKind
 
 HANDLERS: Final[list[Any]] = [
     *search.HANDLERS,
+    *purchases.HANDLERS,
     *disputes.HANDLERS,
     *refunds.HANDLERS,
     *emergency.HANDLERS,

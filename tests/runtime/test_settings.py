@@ -43,11 +43,24 @@ def test_the_command_line_goes_before_the_environment(tmp_path: Path) -> None:
         ("DATABASE_URL", "mysql://somewhere"),
         ("REDIS_URL", "somewhere:6379"),
         ("SMARTID_OPERATOR_URL", "ftp://operator"),
+        ("SMARTID_TOKEN_URL", "tokens:80"),
+        ("SMARTID_CARD_IINS", "ACLEDA"),
+        ("SMARTID_CARD_IINS", "ACLEDA=9116011"),
+        ("SMARTID_CARD_IINS", "ACLEDA=411111"),
+        ("SMARTID_CARD_IINS", "OTHER=911601"),
+        ("SMARTID_CARD_IINS", "ACLEDA=911601,ACLEDA=911602"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         settings.read(environ={name: value})
+
+
+def test_the_iins_of_virtual_cards_are_read_and_handed_to_children() -> None:
+    read = settings.read(environ={"SMARTID_CARD_IINS": "ACLEDA=911601, WING=91160377"})
+    assert read.card_iins == {"ACLEDA": "911601", "WING": "91160377"}
+    handed = read.environment_for_children()
+    assert settings.read(environ=handed).card_iins == read.card_iins
 
 
 def test_a_refused_url_is_not_repeated_because_it_may_hold_a_password() -> None:

@@ -1,21 +1,26 @@
 """Virtual cards tied to the physical Smart ID: from the app or from an ATM.
 
 Promise: a card pays only while it is ACTIVE and its Smart ID is VALID and ACTIVE; at most five
-live cards a Smart ID; two years and never past the Smart ID. Numbers are sealed in the vault,
+live cards a holder; two years and never past the Smart ID. Numbers are sealed in the vault,
 check values stored nowhere, both shown only to the holder's phone. Every step of a card is in its
 history, in the audit and in its holder's feed.
 
-    states.py    the states as data, every decision      numbers.py  numbers, expiry, check value
-    rows.py      the tables: read, lock, write           claims.py   what a slip and a screen carry
-    create.py claim.py reveal.py control.py              the intent kinds, and freezing
-    atm.py       asked for, reversed, lapsed at an ATM   rules.py    what is configuration
+    rules.py       what is configuration              states.py    the states, every decision
+    check_values.py  CVV, PVV    numbers.py  numbers, expiry, the check value that moves
+    rows.py        read and lock    adding.py  new cards    changing.py  steps, history, events
+    purchasing.py  what a purchase meets at the card, in groups    funding.py  in which currency
+    create.py claim.py reveal.py renewing.py control.py    the intent kinds, and freezing
+    following.py   to another Smart ID
+    tokens.py tokenising.py token_service.py    in phones' wallets
+    atm.py undo.py   asked for, reversed, lapsed at an ATM    claims.py  slips and screens
+    proof.py       what must be true of them
 
-Tables owned: virtual_cards, card_changes, atm_card_requests. Who calls: intents, the mobile, ATM
-and support doors, authorisations, the worker.
+Tables owned: virtual_cards, card_changes, card_standing_uses, card_tokens, atm_card_requests.
+Who calls: intents, the mobile, ATM and support doors, authorisations, the worker.
 """
 
 from wallet.access.intents import IntentKind
-from wallet.cards import claim, control, create, reveal
+from wallet.cards import claim, control, create, renewing, reveal, tokens
 from wallet.cards.rules import CardRules, Issuing
 
 __all__ = ["CardRules", "Issuing", "kinds"]
@@ -27,6 +32,8 @@ def kinds(issuing: Issuing) -> tuple[IntentKind, ...]:
         create.kind(issuing),
         claim.kind(issuing),
         reveal.kind(issuing),
+        renewing.kind(issuing),
+        tokens.kind(issuing),
         control.unfreeze_kind(),
         control.close_kind(),
         control.unfreeze_smart_id_kind(),

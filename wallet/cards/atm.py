@@ -21,11 +21,13 @@ from typing import Any, Final
 from msgspec import Struct
 
 from wallet.access import devices
-from wallet.cards import atm_rows, claims, rows
+from wallet.cards import adding, atm_rows, changing, claims, rows
+from wallet.cards.adding import NewCard
 from wallet.cards.atm_rows import AtmKey, Reversal, Row, Screen
+from wallet.cards.changing import Change
 from wallet.cards.create import decide_create
 from wallet.cards.numbers import expiry_for
-from wallet.cards.rows import Change, NewCard, Standing
+from wallet.cards.rows import Standing
 from wallet.cards.rules import CardRules, Issuing
 from wallet.cards.states import Card, CardKind, CardState, Channel, Substatus, decide
 from wallet.cards.undo import JOB, lapsed
@@ -179,7 +181,7 @@ async def _make(work: Work, issuing: Issuing, request: AtmCardRequest, smart_id:
         raise _NoCardError(
             Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "no wallet in the currency", smart_id
         )
-    await _supersede(work, waiting)
+    _supersede(work, waiting)
     card_id = CardId(new_id())
     new = NewCard(
         id=card_id,
@@ -195,7 +197,7 @@ async def _make(work: Work, issuing: Issuing, request: AtmCardRequest, smart_id:
         claim_expires_at=work.now + issuing.rules.claim_lifetime,
         terminal_name=request.terminal_name,
     )
-    card = (await rows.add(work, issuing.vault, [new], "atm", [work.actor]))[card_id]
+    card = (await adding.add(work, issuing, [new], "atm", [work.actor]))[card_id]
     _announce(work, card)
     return card
 
@@ -227,7 +229,7 @@ async def _decide(
     return expires_on
 
 
-async def _supersede(work: Work, waiting: list[Card]) -> None:
+def _supersede(work: Work, waiting: list[Card]) -> None:
     """Whoever asks again has left the earlier machine: its card must not wait for a finder."""
     changes = []
     for card in waiting:
@@ -238,7 +240,7 @@ async def _supersede(work: Work, waiting: list[Card]) -> None:
             changes.append(
                 Change(act="card.supersede", cause="superseded", before=card, after=after)
             )
-    await rows.change(work, changes)
+    changing.change(work, changes)
 
 
 def _announce(work: Work, card: Card) -> None:

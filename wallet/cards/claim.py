@@ -16,10 +16,11 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
-from wallet.cards import claims, rows, wording
+from wallet.cards import changing, claims, rows, wording
+from wallet.cards.changing import Change
 from wallet.cards.create import actor_of
 from wallet.cards.fees import Due, Fees, Prices, open_fees, prices
-from wallet.cards.rows import Change, Standing
+from wallet.cards.rows import Standing
 from wallet.cards.rules import Issuing
 from wallet.cards.states import Card, CardState, Substatus, decide, decide_smart_id
 from wallet.fees import decide_signed, facts_of
@@ -134,7 +135,7 @@ async def _authorise(
     for place, plan in enumerate(plans):
         due = dues.get(place)
         answers.append(group.claim(plan, due) if due else Refused(Reason.NOT_FOUND))
-    await rows.change(work, list(group.changes.values()))
+    changing.change(work, list(group.changes.values()))
     await group.fees.write()
     return answers
 

@@ -17,9 +17,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
-from wallet.cards import rows, wording
+from wallet.cards import changing, rows, wording
+from wallet.cards.changing import Change
 from wallet.cards.create import actor_of
-from wallet.cards.rows import Change
 from wallet.cards.states import (
     Card,
     CardState,
@@ -81,7 +81,7 @@ async def freeze_card(
         return Declined(reason=refused.reason, facts=refused.facts)
     if after != card:
         step = Change(act="card.freeze", cause=by.value.lower(), before=card, after=after)
-        await rows.change(work, [step])
+        changing.change(work, [step])
     return Done(answer={"card": after.view(work.now)})
 
 
@@ -119,7 +119,7 @@ async def expire_due(work: Work, limit: int) -> int:
         )
         for card in due
     ]
-    await rows.change(work, changes)
+    changing.change(work, changes)
     return len(changes)
 
 
@@ -209,7 +209,7 @@ class _OneStep:
             if after != card:
                 changes[card.id] = self._step(one, changes.get(card.id), card, after)
                 cards[card.id] = after
-        await rows.change(work, list(changes.values()))
+        changing.change(work, list(changes.values()))
         return answers
 
     def _step(self, one: Consumed, earlier: Change | None, card: Card, after: Card) -> Change:

@@ -1,8 +1,8 @@
-"""Card numbers, expiry dates and the card check value that changes by the hour.
+"""Card numbers, expiry dates and the card check value that changes every few minutes.
 
-Promise: numbers are Luhn-valid in the issuing bank's test range and drawn at random; the check
+Promise: numbers are Luhn-valid in the issuing bank's test IIN and drawn at random; the check
 value is computed when asked for and stands nowhere. Pure but for the random draw.
-Owns no table. Who calls: issue, reveal, authorisations (`check_cvv`).
+Owns no table. Who calls: adding, reveal, purchasing (`check_cvv`).
 """
 
 import hmac
@@ -10,21 +10,36 @@ import secrets
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from wallet.cards import check_values
+from wallet.cards.check_values import CVV2
+from wallet.cards.rules import CardRules, Issuing
 from wallet.identifiers import BankId, Secret, luhn_digit
-from wallet.registry.banks import VIRTUAL, named
+from wallet.registry.banks import PHYSICAL, PROGRAMME, VIRTUAL, named
 from wallet.vault import Vault
 
 NUMBER_INDEX: Final = "virtual_card.number"
 """The purpose of the keyed hash that card numbers are found by."""
 
-_RANDOM_DIGITS: Final = 7
+_LENGTH: Final = 16
 
 
-def draw_number(bank: BankId) -> str:
-    """A 16-digit number: the bank's IIN, "10", seven random digits, the Luhn digit."""
-    head = named(bank).iin + VIRTUAL
-    body = f"{head}{secrets.randbelow(10**_RANDOM_DIGITS):0{_RANDOM_DIGITS}d}"
-    return body + luhn_digit(body)
+def iin_of(rules: CardRules, bank: BankId) -> str:
+    """What the bank's virtual card numbers begin with, 6 or 8 digits: as set, or else its own IIN
+    and "10"."""
+    return rules.iins.get(bank) or named(bank).iin + VIRTUAL
+
+
+def draw_number(iin: str) -> str:
+    """A 16-digit number: the IIN, random digits, the Luhn digit. Never one that a printed Smart ID
+    could have."""
+    free = _LENGTH - 1 - len(iin)
+    while True:
+        body = f"{iin}{secrets.randbelow(10**free):0{free}d}"
+        if not body.startswith(_PRINTED):
+            return body + luhn_digit(body)
+
+
+_PRINTED: Final = tuple(bank.iin + PHYSICAL for bank in PROGRAMME)
 
 
 def expiry_for(made: date, years: int, smart_id_expires_on: date) -> date | None:
@@ -46,17 +61,14 @@ def printed_expiry(expires_on: date) -> str:
 
 
 def cvv(
-    vault: Vault,
-    bank: BankId,
-    number: Secret[str],
-    expires_on: date,
-    moment: datetime,
-    step: timedelta,
+    issuing: Issuing, bank: BankId, number: Secret[str], expires_on: date, moment: datetime
 ) -> Secret[str]:
-    """The three digits valid in the time step of `moment`: HOTP's truncation (RFC 4226 5.3) of
-    HMAC-SHA256 over number, expiry and step, under a key of the bank's that is not in the
-    database. One pass over a 31-bit integer: no decimalisation table that could run short."""
-    return _cvv(vault, bank, number, expires_on, _step_of(moment, step))
+    """The three digits that are good at `moment`: those of its time step, or, of a bank that prints
+    fixed ones, its CVV2."""
+    if not issuing.rules.dynamic_cvv:
+        return _fixed(issuing.vault, bank, number, expires_on)
+    at = _step_of(moment, issuing.rules.cvv_step)
+    return _of_step(issuing.vault, bank, number, expires_on, at)
 
 
 def cvv_changes_at(moment: datetime, step: timedelta) -> datetime:
@@ -66,37 +78,51 @@ def cvv_changes_at(moment: datetime, step: timedelta) -> datetime:
 
 
 def check_cvv(
-    vault: Vault,
+    issuing: Issuing,
     bank: BankId,
     number: Secret[str],
     expires_on: date,
     moment: datetime,
-    step: timedelta,
-    either_side: int,
     given: str,
 ) -> bool:
-    """Whether `given` is the value of this time step or of one `either_side` of it.
+    """Whether `given` is the value of this time step or of one `cvv_steps_either_side` of it.
 
     Three digits are weak whatever computes them: the caller must count tries.
     """
-    present = _step_of(moment, step)
+    rules, vault = issuing.rules, issuing.vault
+    if not rules.dynamic_cvv:
+        return _same(_fixed(vault, bank, number, expires_on), given)
+    present, side = _step_of(moment, rules.cvv_step), rules.cvv_steps_either_side
     right = False
-    for at in range(present - either_side, present + either_side + 1):
-        expected = _cvv(vault, bank, number, expires_on, at).reveal()
-        right |= hmac.compare_digest(expected.encode(), given.encode())
+    for at in range(present - side, present + side + 1):
+        right |= _same(_of_step(vault, bank, number, expires_on, at), given)
     return right
+
+
+def _same(expected: Secret[str], given: str) -> bool:
+    return hmac.compare_digest(expected.reveal().encode(), given.encode())
 
 
 def _step_of(moment: datetime, step: timedelta) -> int:
     return int(moment.timestamp() // step.total_seconds())
 
 
-def _cvv(vault: Vault, bank: BankId, number: Secret[str], expires_on: date, at: int) -> Secret[str]:
+def _of_step(
+    vault: Vault, bank: BankId, number: Secret[str], expires_on: date, at: int
+) -> Secret[str]:
+    """HOTP's truncation (RFC 4226 5.3) of HMAC-SHA256 over number, expiry and step, under a key of
+    the bank's that is not in the database. One pass over a 31-bit integer: no decimalisation table
+    that could run short."""
     text = f"{number.reveal()}|{expires_on:%y%m}|{at}"
     digest = hmac.digest(vault.pepper(f"virtual_card.cvv.{bank}"), text.encode(), "sha256")
     offset = digest[-1] & 0x0F
     value = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFFFFFF
     return Secret(f"{value % 1000:03d}")
+
+
+def _fixed(vault: Vault, bank: BankId, number: Secret[str], expires_on: date) -> Secret[str]:
+    key = Secret(vault.pepper(f"virtual_card.cvk.{bank}")[: check_values.KEY_BYTES])
+    return check_values.cvv(key, number, f"{expires_on:%y%m}", CVV2)
 
 
 def _month_end(year: int, month: int) -> date:

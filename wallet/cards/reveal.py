@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from joserfc import jwe
 from joserfc.jwk import ECKey
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
-from wallet.cards import numbers, rows, wording
+from wallet.cards import changing, numbers, rows, wording
+from wallet.cards.changing import Change
 from wallet.cards.control import WhichCard
 from wallet.cards.create import actor_of
-from wallet.cards.rows import Change
 from wallet.cards.rules import Issuing
 from wallet.cards.states import Card, CardState
 from wallet.events import CardRevealed
@@ -94,6 +95,7 @@ async def _authorise(
     sealed = {CardId(row["id"]): row["number_sealed"] for row in await work.rows(_SEALED, ids)}
     unsealer = await issuing.vault.unsealer(work, sealed.values())
     answers: list[GroupAnswer] = []
+    steps: list[Change] = []
     for one, card_id in zip(consumed, ids, strict=True):
         card = cards.get(card_id)
         if card is None or card.holder_id != one.holder_id:
@@ -106,13 +108,19 @@ async def _authorise(
         times[card.id] = times.get(card.id, 0) + 1
         number = _number(unsealer, card.id, sealed[card.id])
         token = _encrypted(issuing, work, one, card, number)
-        await _remember(work, one, card)
+        # The holder has the digits before them: whoever guessed starts from nothing again.
+        cards[card.id] = after = replace(card, cvv_failures=0)
+        steps.append(
+            Change(act=ACT, cause="revealed", before=card, after=after, actor=actor_of(one))
+        )
+        _announce(work, card)
         answers.append(
             Done(
                 answer={"card": card.view(work.now), "shown_for_s": issuing.rules.shown_for_s},
                 secret={"jwe": token},
             )
         )
+    changing.change(work, steps)
     return answers
 
 
@@ -120,12 +128,10 @@ _SEALED: Final = "select id, number_sealed from virtual_cards where id = any($1:
 
 
 async def _times(work: Work, ids: Sequence[CardId]) -> dict[CardId, int]:
-    return await rows.changes_since(work, ids, ACT, work.now - timedelta(hours=1))
+    return await changing.changes_since(work, ids, ACT, work.now - timedelta(hours=1))
 
 
-async def _remember(work: Work, one: Consumed, card: Card) -> None:
-    step = Change(act=ACT, cause="revealed", before=card, after=card, actor=actor_of(one))
-    await rows.change(work, [step])
+def _announce(work: Work, card: Card) -> None:
     work.emit(
         CardRevealed(holder_id=card.holder_id, card_id=str(card.id), last_four=card.last_four)
     )
@@ -138,9 +144,7 @@ def _number(unsealer: Unsealer, card_id: CardId, sealed: bytes) -> Secret[str]:
 
 def _encrypted(issuing: Issuing, work: Work, one: Consumed, card: Card, number: Secret[str]) -> str:
     rules = issuing.rules
-    check_value = numbers.cvv(
-        issuing.vault, card.bank, number, card.expires_on, work.now, rules.cvv_step
-    )
+    check_value = numbers.cvv(issuing, card.bank, number, card.expires_on, work.now)
     content = {
         "card_id": str(card.id),
         "intent_id": str(one.intent_id),

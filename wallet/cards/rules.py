@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from msgspec import Struct, field
 
+from wallet.identifiers import BankId
 from wallet.money import Currency
 from wallet.vault import Vault
 
@@ -31,8 +32,20 @@ class CardRules(Struct, frozen=True, kw_only=True):
     """Whether one bank's ATM may make a card for another bank's Smart ID. The only public word
     is ACLEDA's, of its own cards, so: no, and the screen says which bank to go to."""
 
-    cvv_step: timedelta = timedelta(hours=1)
+    iins: Mapping[BankId, str] = field(default_factory=dict)
+    """What a bank's virtual card numbers begin with, 6 or 8 digits, where it is not its own IIN
+    and "10". The one in force when a card is made counts; numbers made before stay good."""
+
+    dynamic_cvv: bool = True
+    """False: the fixed CVV2 of the schemes, for a bank whose acquirers cannot do with another."""
+    cvv_step: timedelta = timedelta(minutes=5)
     cvv_steps_either_side: int = 1
+    cvv_tries: int = 3
+    """With three digits the count of tries is the control, not the arithmetic: so many wrong ones
+    in a row lock the check value until the holder has the card shown again, signed and with a
+    code."""
+    tokens_per_card: int = 5
+
     shown_for_s: int = 60
     reveals_per_hour: int = 10
 

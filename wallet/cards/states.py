@@ -19,6 +19,7 @@ import enum
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -65,11 +66,18 @@ class Freezer(enum.StrEnum):
 
 
 class CardKind(enum.StrEnum):
-    """OPEN: any shop. SINGLE_USE: closed once paid. MERCHANT_LOCKED: to its first shop."""
+    """OPEN: any shop. SINGLE_USE: closed by its first approval. MERCHANT_LOCKED: to the merchant
+    named, or to that of its first approval. RECURRING: locked likewise, and only for charges under
+    a standing agreement."""
 
     OPEN = "open"
     SINGLE_USE = "single_use"
     MERCHANT_LOCKED = "merchant_locked"
+    RECURRING = "recurring"
+
+    @property
+    def locks(self) -> bool:
+        return self in (CardKind.MERCHANT_LOCKED, CardKind.RECURRING)
 
 
 class Channel(enum.StrEnum):
@@ -118,6 +126,15 @@ class Card(Struct, frozen=True, kw_only=True):
     per_use_limit_minor: int | None
     daily_limit_minor: int | None
     uses_per_day: int | None
+    locked_merchant: str | None
+    locked_name: str | None
+    spent_by: UUID | None
+    exchanges: bool
+    lineage: CardId
+    replaces: CardId | None
+    replaced_by: CardId | None
+    cvv_failures: int
+    tokenised: bool
     made_at: datetime
     changed_at: datetime
     identity_state: IdentityState
@@ -171,6 +188,10 @@ class Card(Struct, frozen=True, kw_only=True):
             "per_use_limit_minor": self.per_use_limit_minor,
             "daily_limit_minor": self.daily_limit_minor,
             "uses_per_day": self.uses_per_day,
+            "merchant": self.locked_name,
+            "exchanges": self.exchanges,
+            "replaces": str(self.replaces) if self.replaces else None,
+            "replaced_by": str(self.replaced_by) if self.replaced_by else None,
             "made_at": self.made_at.isoformat(),
         }
 

@@ -10,9 +10,9 @@ Owns no table. Who calls: the ATM door (`reverse`); the worker (`lapse`); atm (`
 
 from typing import Any, Final
 
-from wallet.cards import atm_rows, rows
+from wallet.cards import atm_rows, changing, rows
 from wallet.cards.atm_rows import AtmKey, Reversal
-from wallet.cards.rows import Change
+from wallet.cards.changing import Change
 from wallet.cards.states import Card, CardState, Substatus, decide
 from wallet.events import CardChanged
 from wallet.identifiers import CardId
@@ -46,11 +46,11 @@ async def _reverse_card(work: Work, card_id: CardId, cause: str) -> Reversal:
     card = (await rows.locked(work, [card_id]))[card_id]
     if card.state is CardState.ISSUED_PENDING_CLAIM:
         if card.claim_over(work.now):
-            await rows.change(work, [lapsed(card)])
+            changing.change(work, [lapsed(card)])
         else:
             after = decide(card, CardState.REVERSED, Substatus.ISSUER_REQUEST)
             step = Change(act="card.reverse", cause="atm_reversal", before=card, after=after)
-            await rows.change(work, [step])
+            changing.change(work, [step])
         return Reversal.CANCELLED
     if card.state in (CardState.REVERSED, CardState.EXPIRED):
         return Reversal.CANCELLED
@@ -96,7 +96,7 @@ async def lapse(work: Work, card_id: CardId) -> bool:
         return True
     if not card.claim_over(work.now):
         return False
-    await rows.change(work, [lapsed(card)])
+    changing.change(work, [lapsed(card)])
     return True
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from wallet.cards.numbers import printed_expiry
 from wallet.cards.states import Card, CardKind
 from wallet.clock import PHNOM_PENH
+from wallet.exchange import RateSheet, other, rate_text
 from wallet.money import Currency, Money
 
 
@@ -24,21 +25,65 @@ _KIND: Final = {
     CardKind.OPEN: Sentence("virtual card", "កាតនិម្មិត"),
     CardKind.SINGLE_USE: Sentence("single-use virtual card", "កាតនិម្មិតប្រើតែម្តង"),
     CardKind.MERCHANT_LOCKED: Sentence("virtual card locked to one shop", "កាតនិម្មិតសម្រាប់ហាងតែមួយ"),
+    CardKind.RECURRING: Sentence(
+        "virtual card for one subscription", "កាតនិម្មិតសម្រាប់ការបង់ប្រាក់ជាប្រចាំតែមួយ"
+    ),
 }
 _CURRENCY_KM: Final = {Currency.KHR: "ប្រាក់រៀល", Currency.USD: "ប្រាក់ដុល្លារ"}
 
 
-def create(
-    kind: CardKind, currency: Currency, label: str, expires_on: date, fee: Money | None
-) -> Sentence:
-    named_en = f" “{label}”" if label else ""
-    until = printed_expiry(expires_on)
-    word = _KIND[kind]
+class Wish(Struct, frozen=True, kw_only=True):
+    """A card asked for, as its sentence tells it. `rate`: where it pays in both currencies."""
+
+    kind: CardKind
+    currency: Currency
+    label: str
+    expires_on: date
+    merchant: str | None = None
+    rate: RateSheet | None = None
+    fee: Money | None = None
+
+
+def create(wish: Wish) -> Sentence:
+    named = f" “{wish.label}”" if wish.label else ""
+    until = printed_expiry(wish.expires_on)
+    word, extra = _KIND[wish.kind], (_merchant(wish.merchant), _rate(wish.currency, wish.rate))
+    fee = _fee(wish.fee)
     return Sentence(
-        f"Create card: a {word.en}{named_en}, paid from your {currency.value} wallet, "
-        f"valid until {until}.{_fee(fee).en}",
-        f"បង្កើតកាត៖ {word.km}{named_en} បង់ពីកាបូប{_CURRENCY_KM[currency]}របស់អ្នក "
-        f"មានសុពលភាពដល់ {until}។{_fee(fee).km}",
+        f"Create card: a {word.en}{named}, paid from your {wish.currency.value} wallet, "
+        f"valid until {until}.{''.join(part.en for part in extra)}{fee.en}",
+        f"បង្កើតកាត៖ {word.km}{named} បង់ពីកាបូប{_CURRENCY_KM[wish.currency]}របស់អ្នក "
+        f"មានសុពលភាពដល់ {until}។{''.join(part.km for part in extra)}{fee.km}",
+    )
+
+
+def _merchant(name: str | None) -> Sentence:
+    if name is None:
+        return Sentence("", "")
+    return Sentence(f" It pays “{name}” alone.", f" កាតនេះបង់បានតែ “{name}” ប៉ុណ្ណោះ។")
+
+
+def _rate(currency: Currency, rate: RateSheet | None) -> Sentence:
+    if rate is None:
+        return Sentence("", "")
+    asked = other(currency)
+    mid = rate_text(rate.mid_hundredths)
+    kept = f"{rate.spread_bps // 100}.{rate.spread_bps % 100:02d}%"
+    return Sentence(
+        f" Purchases in {asked.value} are exchanged at the bank's rate of the moment "
+        f"(now 1 USD = {mid} KHR); the bank keeps {kept}.",
+        f" ការទិញជា{_CURRENCY_KM[asked]}ត្រូវប្តូរតាមអត្រារបស់ធនាគារនៅពេលទិញ "
+        f"(ឥឡូវនេះ ១ ដុល្លារ = {mid} រៀល) ហើយធនាគារយក {kept}។",
+    )
+
+
+def renew(card: Card, expires_on: date) -> Sentence:
+    until = printed_expiry(expires_on)
+    return Sentence(
+        f"Replace card {dotted(card)} by one with a new number, valid until {until}. "
+        f"Its limits, its shop and its subscriptions stay; the old number stops.",
+        f"ជំនួសកាត {dotted(card)} ដោយកាតដែលមានលេខថ្មី មានសុពលភាពដល់ {until}។ "
+        f"ដែនកំណត់ ហាង និងការបង់ប្រាក់ជាប្រចាំនៅដដែល លេខចាស់ឈប់ប្រើបាន។",
     )
 
 
@@ -57,6 +102,16 @@ def reveal(card: Card) -> Sentence:
         f"Show the number, expiry date and security code of card {dotted(card)} on this phone.",
         f"បង្ហាញលេខ ថ្ងៃផុតកំណត់ និងលេខកូដសុវត្ថិភាពរបស់កាត {dotted(card)} នៅលើទូរស័ព្ទនេះ។",
     )
+
+
+def tokenise(card: Card, wallet: str, device: str) -> Sentence:
+    return Sentence(
+        f"Add card {dotted(card)} to {_WALLET[wallet]} on “{device}”: it can pay from there.",
+        f"បន្ថែមកាត {dotted(card)} ទៅ {_WALLET[wallet]} លើ “{device}”៖ កាតអាចបង់ប្រាក់ពីទីនោះបាន។",
+    )
+
+
+_WALLET: Final = {"apple": "Apple Wallet", "google": "Google Wallet", "samsung": "Samsung Wallet"}
 
 
 def unfreeze(card: Card) -> Sentence:

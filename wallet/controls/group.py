@@ -121,6 +121,11 @@ class Controls:
         ]
         return declined
 
+    def decide_size(self, purchase: Purchase) -> Declined | None:
+        """Why so much is too much for one purchase, or None: asked of the whole of one that grew.
+        Looks at no counter and writes nothing down. Declines: LIMIT_EXCEEDED."""
+        return self.limits.check_size(self._want(purchase))
+
     def count(self, purchase: Purchase) -> None:
         """Count a purchase whose money is held; one that was not decided on (forced) too."""
         place = self._places.get(purchase.id)

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from wallet.access.intents import Asked, Consumed, IntentKind, OtpPolicy, Prepared
+from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.controls import versions, wording
 from wallet.controls.deciding import SetBy
 from wallet.controls.sheets import NO_CONTROLS, ControlSheet, decide_sheet, lists_of, loosens
@@ -35,6 +35,8 @@ class OwnedCard(Struct, frozen=True, kw_only=True):
 
     holder_id: HolderId
     last_four: str
+    lineage: CardId | None = None
+    """The first card of its chain, which controls and limits hang on; None: the card itself."""
 
 
 Owners = Callable[[Work, Sequence[CardId]], Awaitable[Mapping[CardId, OwnedCard]]]
@@ -85,7 +87,6 @@ class _Setting:
             fields=fields,
             prepare=self._prepare,
             authorise=self._authorise,
-            otp=OtpPolicy.NEVER,  # what loosens asks for a code itself
         )
 
     async def _prepare(self, work: Work, asked: Sequence[Asked]) -> Sequence[Prepared | Refused]:
@@ -94,7 +95,7 @@ class _Setting:
         cards: Mapping[CardId, OwnedCard] = {}
         if self._by is SetBy.CARD:
             cards = await self._owners(work, [one.fields.card_id for one in asked])
-        subjects = [self._subject(one) for one in asked]
+        subjects = [self._subject(one, cards) for one in asked]
         in_force = await versions.in_force(work, subjects)
         earlier = await self._earlier(work, asked, subjects)
         answers: list[Prepared | Refused] = []
@@ -107,9 +108,12 @@ class _Setting:
                 answers.append(refused)
         return answers
 
-    def _subject(self, asked: Asked) -> UUID:
-        subject: UUID = asked.holder_id if self._by is SetBy.HOLDER else asked.fields.card_id
-        return subject
+    def _subject(self, asked: Asked, cards: Mapping[CardId, OwnedCard]) -> UUID:
+        if self._by is SetBy.HOLDER:
+            return asked.holder_id
+        card_id: CardId = asked.fields.card_id
+        card = cards.get(card_id)
+        return card_id if card is None else card.lineage or card_id
 
     async def _earlier(
         self, work: Work, asked: Sequence[Asked], subjects: Sequence[UUID]

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from wallet.authorisations import reading as purchases
 from wallet.clock import PHNOM_PENH, day_of
 from wallet.database import Record, UniqueViolation
 from wallet.disputes.deadlines import answer_by
@@ -142,7 +143,9 @@ async def _disputable(
     work: Work, holder_id: HolderId, transfer_id: TransferId
 ) -> tuple[Record, int]:
     """The transfer that took the money, and how many minor units of it have not come back."""
-    taken = await work.row(_TAKEN, transfer_id, holder_id)
+    # A purchase with a card is named by its own id, or by that of the transfer that took the money.
+    named = await purchases.taken_by(work, holder_id, transfer_id)
+    taken = await work.row(_TAKEN, named or transfer_id, holder_id)
     if taken is None:
         raise Refused(Reason.NOT_FOUND)
     if taken["at"] < work.now - DISPUTABLE_FOR:

@@ -26,6 +26,8 @@ class TransferKind(enum.StrEnum):
     CARD_FEE = "card_fee"
     TRANSFER = "transfer"
     CARD_PURCHASE = "card_purchase"
+    CARD_RETURN = "card_return"
+    CARD_EXCHANGE = "card_exchange"
     REFUND = "refund"
     PROVISIONAL_CREDIT = "provisional_credit"
     CORRECTION = "correction"

@@ -173,6 +173,19 @@ class Limits:
                 return _set_by(made, _over_count(made.rule))
         return None
 
+    def check_size(self, want: Want) -> Declined | None:
+        """Why so much is too much for one act whatever was counted, or None. Declines: as `check`,
+        of the limits on one payment."""
+        entry = self._entry(want)
+        for rule, counter, amount in entry.rules:
+            if counter is None and rule.most_minor is not None and amount > rule.most_minor:
+                return _over(rule, rule.most_minor)
+        for made, counter, amount in entry.more:
+            most = made.rule.most_minor
+            if counter is None and most is not None and amount > most:
+                return _set_by(made, _over(made.rule, most))
+        return None
+
     def left_of_each(self, want: Want) -> list[tuple[SetRule, int | None, int | None]]:
         """What each rule beside the sheet leaves: minor units, acts; None where it limits none."""
         return [(made, *_left(made.rule, counter)) for made, counter, _ in self._entry(want).more]

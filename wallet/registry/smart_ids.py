@@ -60,6 +60,9 @@ __all__ = [
 NUMBER_INDEX: Final = "smart_id.number"
 """The purpose of the keyed hash that Smart ID numbers are found by."""
 
+CHANGED_JOB: Final = "smart_id.changed"
+"""Wanted when the payment state changes, {bank, holder_id}: what hangs on it follows."""
+
 
 class SealedNumber(Struct, frozen=True, kw_only=True):
     """A Smart ID's number as it lies in the table."""
@@ -375,6 +378,7 @@ def _record(work: Work, after: SmartId, turn: _Turn, actor: Actor | None, *, tol
 
 
 def _tell(work: Work, smart_id: SmartId, cause: str) -> None:
+    work.later(CHANGED_JOB, {"bank": smart_id.bank, "holder_id": str(smart_id.holder_id)})
     work.emit(
         SmartIdPaymentChanged(
             holder_id=smart_id.holder_id, state=smart_id.payment_state.value, cause=cause

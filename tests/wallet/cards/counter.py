@@ -94,7 +94,7 @@ class Counter:
 
         return await self.works.perform(SYSTEM, asking[0][0].holder.bank, act)
 
-    async def prepare(self, kind: str, person: Person, **fields: Any) -> Prepared:
+    async def prepare(self, kind: str, person: Person, /, **fields: Any) -> Prepared:
         """Raises what the room refuses."""
         answer = (await self.prepare_all(kind, [(person, fields)]))[0]
         if isinstance(answer, Refused):
@@ -129,7 +129,7 @@ class Counter:
             raise answer
         return answer
 
-    async def do(self, kind: str, person: Person, **fields: Any) -> Outcome:
+    async def do(self, kind: str, person: Person, /, **fields: Any) -> Outcome:
         return await self.authorise(kind, person, await self.prepare(kind, person, **fields))
 
     async def card(self, person: Person, currency: str = "USD", **fields: Any) -> CardId:

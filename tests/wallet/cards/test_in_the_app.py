@@ -8,7 +8,7 @@ from joserfc.errors import JoseError
 
 from tests import world
 from tests.wallet.cards.counter import Counter, Person
-from wallet.cards import numbers, rows
+from wallet.cards import changing, numbers
 from wallet.cards.control import expire_due
 from wallet.cards.states import MAY_BECOME, CardState, Freezer
 from wallet.clock import TurnedClock
@@ -242,16 +242,14 @@ class TestShowing:
         assert len(shown["cvv"]) == 3
         rules = counter.issuing.rules
         given = (
-            counter.vault,
+            counter.issuing,
             BankId("ACLEDA"),
             Secret(shown["number"]),
             date(2028, 1, 31),
         )
         for later, right in ((0, True), (1, True), (2, False)):
             moment = clock.now() + later * rules.cvv_step
-            assert right is numbers.check_cvv(
-                *given, moment, rules.cvv_step, rules.cvv_steps_either_side, shown["cvv"]
-            )
+            assert right is numbers.check_cvv(*given, moment, shown["cvv"])
 
     async def test_no_other_phone_can_read_it(self, counter: Counter) -> None:
         person, other = await counter.person(), await counter.person()
@@ -413,7 +411,7 @@ async def test_every_step_of_a_card_is_in_its_history_and_the_audit(counter: Cou
     await counter.freeze(person, card_id)
     await counter.do("card.unfreeze", person, card_id=str(card_id))
     await counter.do("card.close", person, card_id=str(card_id))
-    history = await counter.works.read(SYSTEM, None, lambda w: rows.history_of(w, card_id))
+    history = await counter.works.read(SYSTEM, None, lambda w: changing.history_of(w, card_id))
     steps = [(step["from_state"], step["to_state"]) for step in history]
     assert steps == [
         (None, "REQUESTED"),

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0019_controls"
-down_revision = "0016_hosts"
+down_revision = "0018_cards_whole"
 
 
 def upgrade() -> None:

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0022_wall"
-down_revision = "0019_controls"
+down_revision = "0020_authorisations"
 
 
 def upgrade() -> None:

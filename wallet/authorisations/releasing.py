@@ -1,0 +1,121 @@
+"""Taking back: reversals in full and in part, before their original too, and the end of the time.
+
+Promise: a reversal never fails for funds, freeze, expiry or a closed card, releases exactly what is
+held, and once however often it comes. One that overtakes its original stands in its place: the
+original then holds nothing. What was taken in one message is given back; what a shop cleared is
+given back by the shop's return alone.
+
+Who calls: serving.
+"""
+
+from msgspec.structs import replace
+
+from wallet.authorisations import telling
+from wallet.authorisations.counter import Counter, Moved, purchase_of
+from wallet.authorisations.messages import Kind, Message
+from wallet.authorisations.records import Life
+from wallet.authorisations.requests import decline
+from wallet.authorisations.settling import return_taken
+from wallet.authorisations.states import Standing
+from wallet.money import Currency
+from wallet.outcomes import Declined, Outcome, Reason
+
+
+def reverse(counter: Counter, message: Message, life: Life) -> Outcome:
+    """Take a purchase back, whole, or down to `message.money`.
+
+    Declines: currency_unsupported, exceeds_original (what would be left is not less than what
+    is held; with it), not_reversible (in part, after it was taken back whole).
+    """
+    if life.purchase is None:
+        return _forestall(counter, message, life)
+    standing = life.standing
+    left_s = 0
+    if message.money is not None:
+        no = _partial_declined(message, standing)
+        if no is not None:
+            return decline(counter, message, life, no, standing)
+        left_s = message.money.minor - standing.cleared_s
+    moved = Moved()
+    before = standing.held_minor
+    standing = _released(counter, message, life, standing, left_s)
+    if message.money is None:
+        standing = replace(standing, voided=True, over=True)
+    given_back = 0
+    if _single(life) and message.money is None and standing.cleared_s > standing.returned_s:
+        minor = standing.cleared_s - standing.returned_s
+        standing = return_taken(counter, message, life, standing, minor, moved)
+        given_back = moved.paid
+    moved.cardholder = (before - standing.held_minor) + given_back
+    outcome: Outcome = counter.answer(life, message, standing, moved)
+    if message.too_late:
+        outcome = Declined(reason=Reason.ANSWER_TOO_LATE)
+    counter.record(life, message, standing, moved, outcome)
+    if moved.cardholder:
+        cause = "too_late" if message.too_late else "reversed"
+        telling.released(counter, life, message, standing, moved, cause)
+    return outcome
+
+
+def _partial_declined(message: Message, standing: Standing) -> Declined | None:
+    assert message.money is not None  # noqa: S101 - asked before
+    total = standing.cleared_s + standing.open_s
+    if message.money.currency is not standing.settlement:
+        return Declined(reason=Reason.CURRENCY_UNSUPPORTED)
+    if standing.open_s == 0:
+        return Declined(reason=Reason.NOT_REVERSIBLE)
+    if not standing.cleared_s <= message.money.minor < total or message.money.minor == 0:
+        return Declined(reason=Reason.EXCEEDS_ORIGINAL, facts={"left_minor": total})
+    return None
+
+
+def _single(life: Life) -> bool:
+    """Whether it was allowed and taken in one message."""
+    return bool(life.events) and life.events[0].kind is Kind.FINANCIAL
+
+
+def _released(
+    counter: Counter,
+    message: Message,
+    life: Life,
+    standing: Standing,
+    left_s: int,
+) -> Standing:
+    """Hold `left_s` in place of what is held now."""
+    if standing.open_s == 0:
+        return standing
+    counter.void(message, standing)
+    held = counter.held_short(life, message, replace(standing, open_s=left_s))
+    total = held.pricing.of(held.cleared_s + left_s).charge
+    return counter.recount(life, message, held, min(total, held.counted_minor))
+
+
+def _forestall(counter: Counter, message: Message, life: Life) -> Outcome:
+    """The reversal came first: it stands in the place of its original, which holds nothing then."""
+    card = counter.card(message)
+    life.purchase = purchase_of(message, card, counter.now)
+    currency = Currency.KHR if card is None else card.currency
+    standing = Standing(settlement=currency, wallet=currency, voided=True, over=True)
+    moved = Moved()
+    outcome = counter.answer(life, message, standing, moved)
+    return counter.record(life, message, standing, moved, outcome)
+
+
+def expire(counter: Counter, message: Message, life: Life) -> Outcome:
+    """Release what is held: its time is over, by our own clock or as the network tells.
+
+    Declines: original_not_found.
+    """
+    if life.purchase is None:
+        return decline(counter, message, life, Declined(reason=Reason.ORIGINAL_NOT_FOUND))
+    moved, before = Moved(), life.standing.held_minor
+    was_open = life.standing.open_s > 0
+    standing = _released(counter, message, life, life.standing, 0)
+    if was_open:
+        standing = replace(standing, over=True)
+    moved.cardholder = before - standing.held_minor
+    outcome = counter.answer(life, message, standing, moved)
+    counter.record(life, message, standing, moved, outcome)
+    if moved.cardholder:
+        telling.released(counter, life, message, standing, moved, "expired")
+    return outcome
