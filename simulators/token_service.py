@@ -131,7 +131,7 @@ update tokens set version = ?, state = ? where ref = ? and version < ? and state
 """
 _COLUMNS = "ref, version, state, wallet, last_four, id, orders"
 _BY_REF = f"select {_COLUMNS} from tokens where ref = ?"  # noqa: S608 - our own words
-_EVERY = f"select {_COLUMNS} from tokens order by id"  # noqa: S608
+_EVERY = f"select {_COLUMNS} from tokens order by id"  # noqa: S608 - constants
 
 
 def _kept(row: tuple[str, int, str, str, str, int, int]) -> Kept:

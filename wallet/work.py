@@ -79,14 +79,17 @@ ROLES: Final = {
     ActorKind.HOLDER: "smartid_mobile",
     ActorKind.DEVICE: "smartid_mobile",
     ActorKind.ATM_HOST: "smartid_atm",
+    ActorKind.BANK_HOST: "smartid_bank",
+    ActorKind.AGENCY_HOST: "smartid_agency",
     ActorKind.AGENCY_OFFICER: "smartid_agency",
     ActorKind.BANK_CLERK: "smartid_bank",
     ActorKind.SUPPORT: "smartid_support",
+    ActorKind.ADMIN: "smartid_admin",
     ActorKind.WORKER: "smartid_worker",
     ActorKind.SYSTEM: "smartid_worker",
     ActorKind.ANONYMOUS: "smartid_door",
 }
-"""The database role of each kind of caller: its grants stand in migration 0017."""
+"""The database role of each kind of caller: its grants stand in migration 0022."""
 
 
 class Actor(Struct, frozen=True, kw_only=True):

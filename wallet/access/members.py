@@ -98,4 +98,6 @@ FIELDS: Final = """
 """
 """What a Member is made of, to stand in a statement over `staff`."""
 
-_MEMBER: Final = f"select {FIELDS} from staff where id = $1 and disabled_at is null"  # noqa: S608
+_MEMBER: Final = f"""
+select {FIELDS} from staff where id = $1 and disabled_at is null
+"""  # noqa: S608 - of constants

@@ -262,7 +262,9 @@ left join lateral (
 where h.account_id is not null or c.id is not null
 """
 
-_FIND: Final = f"select {_FIELDS} from purchase_challenges where id = any($1::uuid[])"  # noqa: S608
+_FIND: Final = f"""
+select {_FIELDS} from purchase_challenges where id = any($1::uuid[])
+"""  # noqa: S608 - of constants
 
 _LOCKED: Final = " order by id for no key update"
 

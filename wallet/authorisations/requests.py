@@ -214,8 +214,10 @@ def _asked_about(
 def _question(counter: Counter, message: Message, life: Life, rule: str) -> Challenge:
     purchase, money = life.purchase, _money(message)
     assert purchase is not None  # noqa: S101 - made before
-    assert purchase.holder_id is not None and purchase.account_id is not None  # noqa: S101, PT018
-    assert purchase.card_id is not None and purchase.last_four is not None  # noqa: S101, PT018
+    assert purchase.holder_id is not None  # noqa: S101 - ours
+    assert purchase.account_id is not None  # noqa: S101 - ours
+    assert purchase.card_id is not None  # noqa: S101 - ours
+    assert purchase.last_four is not None  # noqa: S101 - ours
     return Challenge(
         id=derived_id(message.event_id, "question"),
         holder_id=purchase.holder_id,
@@ -275,7 +277,8 @@ def _increment_declined(counter: Counter, message: Message, life: Life) -> Decli
         return Declined(reason=Reason.HOLD_EXPIRED)
     if _money(message).currency is not standing.settlement:
         return Declined(reason=Reason.CURRENCY_UNSUPPORTED)
-    assert life.purchase is not None and life.purchase.card_id is not None  # noqa: S101, PT018
+    assert life.purchase is not None  # noqa: S101 - ours
+    assert life.purchase.card_id is not None  # noqa: S101 - ours
     card = counter.tray.card(life.purchase.card_id)
     # A single-use card was closed by this very purchase's first approval.
     if card is not None and card.spent_by == life.purchase.id:

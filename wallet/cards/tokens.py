@@ -234,14 +234,16 @@ async def _counts(work: Work, card_ids: Sequence[CardId]) -> dict[CardId, int]:
 
 _COLUMNS: Final = """id, bank, holder_id, card_id, wallet, device_name, state, unwanted, version,
        asking, asking_until, made_at"""
-_BY_ID: Final = f"select {_COLUMNS} from card_tokens where id = $1 for update"  # noqa: S608
+_BY_ID: Final = f"""
+select {_COLUMNS} from card_tokens where id = $1 for update
+"""  # noqa: S608 - of constants
 _OF_CARD: Final = f"""
 select {_COLUMNS} from card_tokens where card_id = $1 order by id desc
-"""  # noqa: S608
+"""  # noqa: S608 - constants
 _LOCK: Final = f"""
 select {_COLUMNS} from card_tokens where card_id = $1 and state <> 'DELETED'
  order by id for update
-"""  # noqa: S608
+"""  # noqa: S608 - constants
 _COUNTS: Final = """
 select card_id, count(*)::int as tokens from card_tokens
  where card_id = any($1::uuid[]) and state <> 'DELETED' and not unwanted

@@ -89,7 +89,7 @@ _LEAST: Final = "select least_version from vault_wrapping"
 _OLDER: Final = f"""
 select key_id, scope, wrapped from vault_keys
 where key_id > $1 and {_VERSION} < $2 order by key_id limit $3
-"""  # noqa: S608
+"""  # noqa: S608 - constants
 
 _REWRAP: Final = """
 update vault_keys set wrapped = fresh.wrapped

@@ -8,7 +8,9 @@ import pytest
 
 from tests.phones import Pocket
 from tests.wallet.authorisations.till import ABROAD, CAFE, PARIS, Till
-from wallet.authorisations.confirming import CONFIRM, ConfirmPurchase
+from wallet.access import policy
+from wallet.authorisations import confirming
+from wallet.authorisations.confirming import ConfirmPurchase
 from wallet.authorisations.habits import StepUp
 from wallet.authorisations.messages import Kind, Message
 from wallet.clock import TurnedClock
@@ -16,6 +18,8 @@ from wallet.outcomes import Declined, Done, Reason, Refused
 from wallet.teller import Teller
 from wallet.vault import Vault
 from wallet.work import Works
+
+CONFIRM = policy.shipped().applied(confirming.CONFIRM)
 
 
 @pytest.fixture

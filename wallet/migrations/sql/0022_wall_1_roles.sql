@@ -6,13 +6,15 @@
 --   smartid_bank      a bank's clerk
 --   smartid_agency    an agency's officer
 --   smartid_support   support staff
+--   smartid_admin     who looks after the staff
 --   smartid_worker    ourselves: the worker, the books, the seals. All that smartid_app may
 do $$
 declare
     caller text;
     login regrole;
 begin
-    foreach caller in array array['door', 'mobile', 'atm', 'bank', 'agency', 'support', 'worker']
+    foreach caller in array
+        array['door', 'mobile', 'atm', 'bank', 'agency', 'support', 'admin', 'worker']
     loop
         begin
             execute format('create role smartid_%s nologin', caller);
@@ -29,7 +31,8 @@ begin
         where m.roleid = 'smartid_app'::regrole and m.member <> 'smartid_worker'::regrole
         union select current_user::regrole
     loop
-        foreach caller in array array['door', 'mobile', 'atm', 'bank', 'agency', 'support', 'worker']
+        foreach caller in array
+            array['door', 'mobile', 'atm', 'bank', 'agency', 'support', 'admin', 'worker']
         loop
             if not exists (select from pg_auth_members m
                            where m.roleid = ('smartid_' || caller)::regrole

@@ -8,13 +8,13 @@ declare
 begin
     for line in select * from (values
         -- what every Work leaves behind
-        ('idempotency', 'door mobile atm bank agency support', 'select, insert, update'),
-        ('audit', 'door mobile atm bank agency support', 'insert'),
-        ('events', 'door mobile atm bank agency support', 'insert'),
-        ('jobs', 'door mobile atm bank agency support', 'insert, select (dedupe)'),
+        ('idempotency', 'door mobile atm bank agency support admin', 'select, insert, update'),
+        ('audit', 'door mobile atm bank agency support admin', 'insert'),
+        ('events', 'door mobile atm bank agency support admin', 'insert'),
+        ('jobs', 'door mobile atm bank agency support admin', 'insert, select (dedupe)'),
         -- the programme
-        ('banks', 'door mobile atm bank agency support', 'select'),
-        ('agencies', 'door mobile atm bank agency support', 'select'),
+        ('banks', 'door mobile atm bank agency support admin', 'select'),
+        ('agencies', 'door mobile atm bank agency support admin', 'select'),
         ('public_holidays', 'mobile bank support', 'select'),
         ('terms', 'mobile atm bank support', 'select'),
         ('terms', 'bank', 'insert, update'),
@@ -39,12 +39,12 @@ begin
         ('otp_standing', 'door mobile', 'select, insert, update'),
         ('otp_challenges', 'mobile', 'select, insert, update, delete'),
         ('intents', 'mobile', 'select, insert, update'),
-        ('vault_keys', 'door mobile atm bank agency support', 'select, insert'),
+        ('vault_keys', 'door mobile atm bank agency support admin', 'select, insert'),
         -- staff and hosts
-        ('staff', 'door bank agency support', 'select, update'),
-        ('staff_sessions', 'door bank agency support', 'select, insert, update, delete'),
-        ('approvals', 'bank agency support', 'select, insert, update'),
-        ('atm_keys', 'door', 'select'),
+        ('staff', 'door bank agency support admin', 'select, update'),
+        ('staff_sessions', 'door bank agency support admin', 'select, insert, update, delete'),
+        ('approvals', 'bank agency support admin', 'select, insert, update'),
+        ('machine_keys', 'door', 'select'),
         ('atm_terminals', 'door atm', 'select'),
         -- money
         ('accounts', 'mobile atm bank support', 'select'),
