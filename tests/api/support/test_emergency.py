@@ -28,7 +28,7 @@ async def unmask(office: Office, login: str = "dara", **body: Any) -> Any:
 async def looks(office: Office) -> list[Any]:
     holder_id = HolderId(office.counter.holder.id)
     found = await office.counter.works.read(
-        SYSTEM, None, lambda work: audit.looks_at(work.rows, holder_id, 2**62, 50)
+        SYSTEM, None, lambda work: audit.looks_at(work.rows, holder_id, limit=50)
     )
     return list(found)
 

@@ -35,7 +35,7 @@ begin
         ('pairing_tries', 'door atm bank', 'select, insert, update, delete'),
         ('devices', 'door mobile atm bank', 'select, insert, update'),
         ('pins', 'door mobile', 'select, insert, update'),
-        ('sessions', 'door mobile bank', 'select, insert, update, delete'),
+        ('sessions', 'door mobile atm bank', 'select, insert, update, delete'),
         ('otp_standing', 'door mobile', 'select, insert, update'),
         ('otp_challenges', 'mobile', 'select, insert, update, delete'),
         ('intents', 'mobile', 'select, insert, update'),

@@ -7,8 +7,8 @@ begin
     for line in select * from (values
         -- phones: 0014
         ('number_changes', 'door mobile atm bank', 'select, insert, update'),
-        ('holders', 'bank atm', 'select (phone_sealed, phone_index)'),
-        ('holders', 'bank atm', 'update (phone_sealed, phone_index)'),
+        -- a clerk changes a number, and cannot look for whose a number is
+        ('holders', 'bank atm', 'select (phone_sealed), update (phone_sealed, phone_index)'),
         -- staff: 0015
         ('passkeys', 'door bank agency support admin', 'select, insert, update, delete'),
         ('passkey_challenges', 'door bank agency support admin', 'select, insert, update, delete'),
@@ -24,9 +24,11 @@ begin
         -- cards, controls, authorisations: 0018 to 0020
         ('card_tokens', 'mobile atm', 'select, insert, update'),
         ('card_standing_uses', 'mobile', 'select, insert, update'),
-        ('control_sheets', 'mobile', 'select, insert, update'),
+        ('control_sheets', 'mobile bank', 'select, insert, update'),
         ('control_shadows', 'mobile', 'select, insert'),
+        ('control_shadows', 'bank', 'select'),
         ('control_evaluations', 'mobile', 'select, insert'),
+        ('control_evaluations', 'bank', 'select'),
         ('authorisations', 'mobile support', 'select'),
         ('authorisation_events', 'mobile support', 'select'),
         ('authorisation_cases', 'support', 'select'),
