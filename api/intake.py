@@ -109,7 +109,7 @@ def needs_spelling(body: bytes) -> bool:
 
 def spelt(value: Any, place: str = "") -> Any:
     """A decoded body with all its text of the one spelling. Refuses: INVALID_REQUEST (a field)."""
-    if isinstance(value, str):
+    if type(value) is str:
         if place.rpartition(".")[2] == AS_SCANNED:
             return value
         if _REFUSED.search(value):

@@ -308,6 +308,7 @@ OPEN = {
     ("POST", "/v1/mobile/login-challenges"),
     ("POST", "/v1/mobile/sessions"),
     ("POST", "/v1/agency/sessions"),
+    ("POST", "/v1/admin/sessions"),
     ("POST", "/v1/bank/sessions"),
     ("POST", "/v1/support/sessions"),
 }

@@ -11,6 +11,7 @@ from api.app import create_app
 from api.resources import Resources
 from runtime import cambodia, seed
 from tests.api.staff_steps import signed_in
+from tests.behind import rows_of_all_banks
 from wallet.clock import TurnedClock
 from wallet.database import Database
 from wallet.identifiers import BankId, new_id
@@ -97,9 +98,10 @@ async def test_the_list_is_the_officers_own_people_page_by_page_and_each_reads_o
     wanted = {"state": "HANDED_OVER", "limit": "100"}
     handed = await client.get("/v1/agency/applications", headers=headers, params=wanted)
     assert len(handed.json()["items"]) == 29
-    looks = await database.rows(
+    looks = await rows_of_all_banks(
+        database,
         "select on_behalf_of, seen, count(*) as looks, count(distinct holder_id) as people"
-        " from audit where act = 'application.view' group by 1, 2"
+        " from audit where act = 'application.view' group by 1, 2",
     )
     assert [dict(row) for row in looks] == [
         {

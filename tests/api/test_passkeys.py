@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulators.passkey import USER_PRESENT, Authenticator
+from tests.behind import rows_of_all_banks
 from tests.desk import COOKIE, HOST, PASSPHRASE, TICKET, Desk
 from wallet.access import passkeys
 from wallet.clock import TurnedClock
@@ -229,7 +230,10 @@ async def test_a_counter_that_does_not_grow_is_refused_and_the_key_is_trusted_no
         assert code(await proven.prove(count=count)) == "passkey_invalid"
     refused = await proven.send("POST", "/sessions/current/passkey/options")
     assert code(refused) == "passkey_required", "two authenticators share it: it is revoked"
-    acts = [row["act"] for row in await database.rows("select act from audit order by seq")]
+    acts = [
+        row["act"]
+        for row in await rows_of_all_banks(database, "select act from audit order by seq")
+    ]
     assert acts[-1] == "staff.passkey_cloned"
 
 

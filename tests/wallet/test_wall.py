@@ -204,7 +204,9 @@ async def test_an_officer_finds_no_key_of_a_person_or_of_cards(raw: asyncpg.Conn
         assert [r["scope"] for r in await raw.fetch("select scope from vault_keys")] == ["staff"]
 
 
-async def test_an_officer_reads_no_telephone_and_a_clerk_cannot_look_for_one(raw: asyncpg.Connection) -> None:
+async def test_an_officer_reads_no_telephone_and_a_clerk_cannot_look_for_one(
+    raw: asyncpg.Connection,
+) -> None:
     for role, columns in (
         ("smartid_bank", "phone_index"),  # sealed, a clerk's change of a number needs it
         ("smartid_agency", "phone_sealed"),

@@ -14,7 +14,7 @@ from simulators.atm import AtmHost
 from simulators.phone import Phone, PhoneError
 from tests import world
 from tests.api.mobile.test_enrolment import PIN, at_atm, atm, holder, phone
-from tests.desk import PASSPHRASE, Desk
+from tests.desk import Desk
 from tests.wallet.qr_steps import code_of
 from wallet.access import policy
 from wallet.clock import TurnedClock
@@ -80,9 +80,7 @@ async def test_at_a_branch_two_clerks_change_a_number_and_one_takes_a_phone_out(
     headers = {}
     for login in ("maker.acleda", "checker.acleda"):
         await desk.enrol(login)
-        body = {"login": login, "passphrase": PASSPHRASE, "totp": desk.code()}
-        opened = await client.post("/v1/bank/sessions", json=body)
-        headers[login] = {"authorization": f"Bearer {opened.json()['token']}"}
+        headers[login] = await desk.session(login)
     clock.advance(timedelta(seconds=31))
 
     async def post(login: str, path: str, key: str, **body: Any) -> httpx.Response:

@@ -10,6 +10,7 @@ import pytest
 from runtime.handlers import handlers
 from runtime.worker import JobRunner
 from tests.api.support.office import NUMBER, Office, told
+from tests.behind import rows_of_all_banks
 from wallet import audit, topups
 from wallet.clock import TurnedClock
 from wallet.database import Database
@@ -130,7 +131,9 @@ async def test_an_alarm_rings_at_once_and_every_hour_until_another_has_reviewed_
     assert await rung() == 0
     acts = [
         (row["act"], row["reason"])
-        for row in await database.rows("select * from audit where act ~ '^emergency' order by seq")
+        for row in await rows_of_all_banks(
+            database, "select * from audit where act ~ '^emergency' order by seq"
+        )
     ]
     assert acts == [
         ("emergency.open", EMERGENCY),

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.behind import rows_of_all_banks
 from tests.desk import Desk
 from wallet.access import approvals, roles, staff_sessions
 from wallet.access.approvals import Approval
@@ -82,7 +83,8 @@ async def test_one_admin_asks_another_makes_it_and_the_one_concerned_is_signed_o
     assert not after.may(Permission.SALARY_SEND)
     gone = staff_sessions.recognise(desk.works, StaffKind.AGENCY_OFFICER, token)
     assert await refused(gone) is Reason.UNAUTHENTICATED
-    told = [(row["act"], row["actor_id"], row["reason"]) for row in await database.rows(ROLE_ACTS)]
+    rows = await rows_of_all_banks(database, ROLE_ACTS)
+    told = [(row["act"], row["actor_id"], row["reason"]) for row in rows]
     one, two = (str(desk.people[login].id) for login in ("admin.one", "admin.two"))
     assert [(act, who) for act, who, _ in told] == [
         ("staff.roles.request", one),

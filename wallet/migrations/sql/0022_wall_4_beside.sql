@@ -16,7 +16,7 @@ begin
         ('staff_roles', 'door bank agency support admin', 'select'),
         ('role_permissions', 'door bank agency support admin', 'select'),
         ('role_changes', 'admin', 'select, insert, update'),
-        ('role_changes', 'bank agency support', 'select, insert'),
+        ('role_changes', 'bank agency support', 'select, insert, update'),
         ('emergency_access', 'bank agency support', 'select, insert, update'),
         -- hosts: 0016
         ('machine_certificates', 'door', 'select'),
