@@ -40,10 +40,8 @@ class Street:
 
     async def export(self, login: str, holder_id: HolderId) -> httpx.Response:
         self.clock.advance(timedelta(seconds=30))  # a time code is good once
-        token = (await self.desk.sign_in(login)).token.reveal()
-        return await self.client.get(
-            f"/v1/bank/people/{holder_id}/export", headers={"authorization": f"Bearer {token}"}
-        )
+        headers = await self.desk.session(login)
+        return await self.client.get(f"/v1/bank/people/{holder_id}/export", headers=headers)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from api.resources import Policy, Resources
 from notifications.delivery import deliver_next
 from runtime.settings import SettingsError, read
 from tests.api.signed_in import SignedIn
-from tests.desk import PASSPHRASE, Desk
+from tests.desk import Desk
 from tests.wallet.cards.counter import Counter, Person
 from wallet.cards import numbers
 from wallet.cards.rules import CardRules
@@ -105,9 +105,7 @@ async def test_a_purchase_from_the_shop_to_the_phone_and_the_agent(
     assert whole["events"][1]["settlement"]["amount_minor"] == 25_000
 
     await desk.enrol("dara")
-    body = {"login": "dara", "passphrase": PASSPHRASE, "totp": desk.code()}
-    token = (await shop.client.post("/v1/support/sessions", json=body)).json()["token"]
-    agent = {"authorization": f"Bearer {token}"}
+    agent = await desk.session("dara")
     found = await shop.client.get("/v1/support/purchases", params={"key": "T1|1"}, headers=agent)
     [seen] = found.json()["items"]
     timeline = await shop.client.get(f"/v1/support/purchases/{seen['id']}", headers=agent)

@@ -78,7 +78,9 @@ async def test_broken_glass_shows_for_a_quarter_of_an_hour_and_the_holder_is_tol
     [look] = await looks(office)
     assert look["case_number"] is None
     assert EMERGENCY in look["reason"]
-    [event] = await database.rows("select * from events where kind = 'security.notice'")
+    [event] = await rows_of_all_banks(
+        database, "select * from events where kind = 'security.notice'"
+    )
     assert event["body"]["what"] == "emergency_look"
     assert event["bank"] == office.counter.holder.bank
     again = await office.post("dara", "/emergency-access", {"reason": EMERGENCY})
