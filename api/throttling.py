@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 
 from api.resources import RATES, Rate, Resources
 from wallet.outcomes import Reason, Refused
-from wallet.throttle import RetryAfter
+from wallet.throttle import Admitted, RetryAfter
 
 T = TypeVar("T")
 
@@ -45,12 +45,20 @@ async def throttled(connection: Any, route: RouteClass, **who: str) -> None:
 
 async def take(resources: Resources, route: RouteClass, **who: str) -> None:
     """As `throttled`, for who has the resources at hand. Refuses: RATE_LIMITED."""
-    rates = resources.policy.rates
     for kind, name in who.items():
-        burst, per_minute = rates[f"{route}.{kind}"]
-        admitted = await resources.throttle.admit(f"{route}:{kind}:{name}", per_minute, burst)
-        if isinstance(admitted, RetryAfter):
-            raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
+        await begin(resources, route, kind, name)
+
+
+def begin(resources: Resources, route: RouteClass, kind: str, name: str) -> Awaitable[None]:
+    """Take one at once; what comes of it is heard by waiting. Refuses: RATE_LIMITED."""
+    burst, per_minute = resources.policy.rates[f"{route}.{kind}"]
+    return _within(resources.throttle.admit(f"{route}:{kind}:{name}", per_minute, burst))
+
+
+async def _within(asked: Awaitable[Admitted | RetryAfter]) -> None:
+    admitted = await asked
+    if isinstance(admitted, RetryAfter):
+        raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
 
 
 async def charging_strangers(connection: Any, naming: Awaitable[T]) -> T:

@@ -45,18 +45,19 @@ class Buckets:
         self._running: asyncio.Task[None] | None = None
         self._not_before = 0.0
 
-    async def take(self, key: str, interval_us: int, burst: int) -> int:
-        """Take one of `key` (without white space); answers 0, or the microseconds until there is
-        one to take."""
+    def take(self, key: str, interval_us: int, burst: int) -> "asyncio.Future[int]":
+        """Take one of `key` (without white space), at once and not when it is waited for; answers
+        0, or the microseconds until there is one to take."""
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if self._empty_until:
             shut_us = self._empty_until.get(key, 0) - self._now_us()
             if shut_us > 0:
-                return shut_us
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+                answer.set_result(shut_us)
+                return answer
         self._waiting.append(_Take(key, interval_us, burst, answer))
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._serve())
-        return await answer
+        return answer
 
     async def _serve(self) -> None:
         clock = asyncio.get_running_loop().time

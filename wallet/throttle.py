@@ -51,6 +51,13 @@ class RetryAfter(Struct, frozen=True, kw_only=True):
     seconds: int
 
 
+async def _told(wait: Awaitable[int]) -> Admitted | RetryAfter:
+    wait_us = await wait
+    if wait_us <= 0:
+        return Admitted()
+    return RetryAfter(seconds=max(1, math.ceil(wait_us / 1_000_000)))
+
+
 class Verdict(enum.StrEnum):
     OK = "OK"
     BAD = "BAD"
@@ -104,21 +111,19 @@ class Throttle:
         self._issue = redis.register_script(_ISSUE)
         self._verify = redis.register_script(_VERIFY)
 
-    async def admit(
+    def admit(
         self, bucket: str, rate_per_minute: float, burst: int, *, tag: str = ""
-    ) -> Admitted | RetryAfter:
+    ) -> Awaitable[Admitted | RetryAfter]:
         """Take one from a bucket of `burst` that refills at `rate_per_minute` (GCRA).
 
         Concurrent callers share one round trip. With Redis gone or slow the same arithmetic runs in
-        this process alone: still a limit, no longer shared. Refuses: nothing, it answers.
+        this process alone: still a limit, no longer shared. It is taken at once; the answer may be
+        waited for later. Refuses: nothing, it answers.
         """
         name = f"{tag}:{bucket}" if tag else bucket
         if not name.isascii() or not name.isprintable() or " " in name:
             name = _fingerprint(name)
-        wait_us = await self._buckets.take(name, round(60_000_000 / rate_per_minute), burst)
-        if wait_us <= 0:
-            return Admitted()
-        return RetryAfter(seconds=max(1, math.ceil(wait_us / 1_000_000)))
+        return _told(self._buckets.take(name, round(60_000_000 / rate_per_minute), burst))
 
     async def spend_nonce(self, key: str, ttl_s: int, *, tag: str = "") -> bool:
         """Whether this nonce is new; it is then spent for `ttl_s` seconds.

@@ -7,6 +7,7 @@ takes the other's way. Who calls: the doors.
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from litestar import Litestar, Request, Router
@@ -19,7 +20,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from api.resources import Resources
 from api.security.browser import csrf_given, is_write, refuse_cross_site, token_in
 from api.security.staff_sessions import session_routes
-from api.throttling import RouteClass, address_in, charging_strangers, take, throttled
+from api.throttling import RouteClass, address_in, begin, charging_strangers, take, throttled
 from wallet.access import staff_sessions
 from wallet.access.members import Member, Permission, StaffKind
 from wallet.access.sessions import HolderSession, Recognition
@@ -173,25 +174,30 @@ async def admitted(
     Refuses: UNAUTHENTICATED, SIGN_IN_AGAIN, RATE_LIMITED.
     """
     resources: Resources = app.state.resources
+    recognition: Recognition = app.state.recognition
+    taking: Awaitable[None] | None = None
     try:
-        caller = await named_by_token(app, scope["headers"], reading=reading)
+        token = _bearer_in(scope["headers"])
+        # A token is one person's for good, so both are asked at once where it was seen before:
+        # whether it still opens anything, and whether they are within their rate.
+        supposed = recognition.last_seen(token)
+        if supposed is not None:
+            taking = begin(resources, route, "person", str(supposed))
+        caller = await recognition.of(token, reading=reading)
     except Refused as refused:
+        if taking is not None:
+            await _heard(taking)
         if refused.reason is Reason.UNAUTHENTICATED:
             await take(resources, RouteClass.FAILED, address=address_in(scope))
         raise
-    await take(resources, route, person=str(caller.holder_id))
+    await (taking or begin(resources, route, "person", str(caller.holder_id)))
     return caller
 
 
-async def named_by_token(
-    app: Litestar, headers: Headers, *, reading: bool = False
-) -> HolderSession:
-    """The holder whose session's token stands in these headers; `reading`: only to look.
-
-    Refuses: UNAUTHENTICATED, SIGN_IN_AGAIN.
-    """
-    recognition: Recognition = app.state.recognition
-    return await recognition.of(_bearer_in(headers), reading=reading)
+async def _heard(taking: Awaitable[None]) -> None:
+    """Who is nobody is told that, whatever their bucket says."""
+    with suppress(Refused):
+        await taking
 
 
 async def _holder(request: Request[Any, Any, Any]) -> HolderSession:

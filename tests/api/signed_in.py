@@ -8,7 +8,7 @@ from litestar import Litestar
 from tests.world import WorldHolder
 from wallet.access.sessions import HolderSession
 from wallet.clock import Clock
-from wallet.identifiers import DeviceId
+from wallet.identifiers import DeviceId, HolderId
 from wallet.outcomes import Reason, Refused
 
 
@@ -32,6 +32,9 @@ class SignedIn:
 
     async def stands(self, session: HolderSession) -> bool:
         return any(known.id == session.holder_id for known in self._holders.values())
+
+    def last_seen(self, token: str) -> HolderId | None:
+        return None
 
     async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         holder = self._holders.get(token)

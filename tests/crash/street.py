@@ -65,6 +65,9 @@ class Known:
     async def open(self, furnishing: Works, holder: world.WorldHolder, device_id: DeviceId) -> str:
         return self.token(holder, device_id)
 
+    def last_seen(self, token: str) -> HolderId | None:
+        return None
+
     async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         holder, device_id = self._sessions[token]
         now = self._clock.now()

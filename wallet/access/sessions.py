@@ -18,6 +18,7 @@ Who calls: the mobile door (sign in, `Recognition` on every request), devices (r
 import asyncio
 import hashlib
 import secrets
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -46,6 +47,7 @@ SEEN_EVERY: Final = timedelta(seconds=30)
 
 SIGN_INS_PER_MINUTE: Final = 10
 TOGETHER_AT_MOST: Final = 512
+REMEMBERED: Final = 50_000
 
 Host = str
 
@@ -301,13 +303,19 @@ async def recognise(works: Works, token_hashes: Sequence[bytes]) -> dict[bytes, 
 class Recognition:
     """Names the callers of concurrent requests with one query for all that wait, one per process.
 
-    No answer is kept: a session ended anywhere is unknown here from its commit on.
+    No answer is kept: a session ended anywhere is unknown here from its commit on. Only whose a
+    token was is remembered, for what may be begun before the answer.
     """
 
     def __init__(self, works: Works) -> None:
         self._works = works
         self._waiting: dict[bytes, list[asyncio.Future[HolderSession | None]]] = {}
         self._running: asyncio.Task[None] | None = None
+        self._seen: OrderedDict[bytes, HolderId] = OrderedDict()
+
+    def last_seen(self, token: str) -> HolderId | None:
+        """Whose this token was when it last opened something here. It need not any more."""
+        return self._seen.get(token_hash(token))
 
     async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         """Who holds this token; using a session keeps it from idling out. `reading`: nothing is
@@ -321,10 +329,19 @@ class Recognition:
             self._running = asyncio.create_task(self._serve())
         session = await answer
         if session is None:
+            self._seen.pop(token_hash(token), None)
             raise Refused(Reason.UNAUTHENTICATED)
+        self._remember(session)
         if not (reading or session.may_act):
             raise Refused(Reason.SIGN_IN_AGAIN)
         return session
+
+    def _remember(self, session: HolderSession) -> None:
+        if session.token_hash in self._seen:
+            return
+        self._seen[session.token_hash] = session.holder_id
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
 
     async def stands(self, session: HolderSession) -> bool:
         """Whether a session still opens anything, without its being used by the question: for

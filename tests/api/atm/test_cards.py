@@ -19,7 +19,7 @@ from wallet.access.machines import Algorithm
 from wallet.access.sessions import HolderSession
 from wallet.cards.rules import CardRules
 from wallet.clock import TurnedClock, day_of
-from wallet.identifiers import BankId, CardId, Secret
+from wallet.identifiers import BankId, CardId, HolderId, Secret
 from wallet.outcomes import Done
 from wallet.work import SYSTEM, Work
 
@@ -35,6 +35,9 @@ class _KnowsOne:
     def __init__(self, clock: TurnedClock, person: Person) -> None:
         self._clock = clock
         self.person = person
+
+    def last_seen(self, token: str) -> HolderId | None:
+        return None
 
     async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         return HolderSession(

@@ -29,6 +29,9 @@ class _KnowsEverybody:
     def __init__(self, clock: TurnedClock) -> None:
         self._clock = clock
 
+    def last_seen(self, token: str) -> HolderId | None:
+        return None
+
     async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         return HolderSession(
             token_hash=bytes(32),

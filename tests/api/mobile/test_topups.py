@@ -33,6 +33,9 @@ class _KnowsOne:
         self._clock = clock
         self.holder = holder
 
+    def last_seen(self, token: str) -> HolderId | None:
+        return None
+
     async def of(self, token: str, *, reading: bool = False) -> HolderSession:
         return HolderSession(
             token_hash=bytes(32),
