@@ -9,7 +9,7 @@ import httpx
 from api.resources import Resources
 from simulators.atm import AtmAnswer, AtmHost
 from tests.wallet.cards.counter import Counter, Person
-from tests.wallet.cards.test_interleavings import everything_stored
+from tests.wallet.cards.test_at_rest import everything_stored
 from wallet.cards.screens import TEXTS, Screen
 from wallet.clock import TurnedClock, day_of
 from wallet.identifiers import CardId
