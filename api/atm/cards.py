@@ -135,10 +135,9 @@ async def ask_card(
         )
         return await atm.create_at_atm(work, issuing, request)
 
+    # No stored answer: the request's own row knows its repeats, and what became of them since.
     bank = books(resources, caller, data.smart_id_number)
-    outcome, _ = await resources.works.perform_once(
-        caller.actor, bank, "atm.card", idempotency_key, _fingerprint(resources, data), ask
-    )
+    outcome = await resources.works.perform(caller.actor, bank, ask)
     return _waiting(issuing, answered_at(outcome))
 
 
@@ -206,7 +205,7 @@ def _key(caller: AtmCaller, data: AskedCard | NamedRequest) -> AtmKey:
     )
 
 
-def _fingerprint(resources: Resources, data: AskedCard | NamedRequest) -> bytes:
+def _fingerprint(resources: Resources, data: NamedRequest) -> bytes:
     """A keyed hash: the plain one of a card number in known words could be found by trying."""
     return resources.vault.blind_index("atm.card", msgspec.json.encode(data).decode())
 

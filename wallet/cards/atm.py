@@ -65,16 +65,19 @@ class AtmCardRequest(Struct, frozen=True, kw_only=True):
 
     def asked(self, vault: Vault) -> bytes:
         """A keyed hash of what was asked, to tell a repeat from another request."""
-        text = f"{self.number.reveal()}|{self.currency.value}|{self.pin_verified}"
+        typed = self.phone.reveal() if self.phone else ""
+        text = f"{self.number.reveal()}|{self.currency.value}|{self.pin_verified}|{typed}"
         return vault.blind_index("virtual_card.atm_request", text)
 
 
 async def create_at_atm(work: Work, issuing: Issuing, request: AtmCardRequest) -> Outcome:
     """A card that waits ten minutes for its holder, or the reason for none.
 
-    Refuses: INVALID_REQUEST (local date), IDEMPOTENCY_KEY_REUSED (the same terminal reference for
-    another request). Declines: ATM_DECLINED (uniform; facts.screen), PHONE_NOT_PAIRED,
-    CARD_REVERSED (a reversal was here first).
+    The request's own row is what makes a repeat a repeat, and no stored answer: after a reversal
+    the same request, under the same key too, is answered that the card is gone.
+    Refuses: INVALID_REQUEST (local date), IDEMPOTENCY_KEY_REUSED (the same terminal reference, or
+    the same key, for another request). Declines: ATM_DECLINED (uniform; facts.screen),
+    PHONE_NOT_PAIRED, CARD_REVERSED (a reversal was here first).
     """
     if abs(request.key.local_date - day_of(work.now)) > timedelta(days=CLOCK_DAYS):
         raise Refused(Reason.INVALID_REQUEST, field="local_date")

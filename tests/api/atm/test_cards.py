@@ -100,6 +100,20 @@ async def test_the_same_key_with_another_body_is_refused(
     assert (answer.status, answer.code) == (422, "idempotency_key_reused")
 
 
+async def test_the_same_key_for_another_reference_of_the_machine_is_refused(
+    host: AtmHost, person: Person, counter: Counter, clock: TurnedClock
+) -> None:
+    await ask(host, asked(person, clock))
+    answer = await ask(host, asked(person, clock, stan="000018"))
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    # nor behind a tombstone, where the request would only fill in its key
+    back = {**taken_back(clock), "stan": "000019"}
+    await host.post("/v1/atm/cards/reverse", back, key="back-1")
+    answer = await ask(host, asked(person, clock, stan="000019"))
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    assert len(await counter.all_cards(person)) == 1
+
+
 async def test_two_machines_may_use_the_same_key_and_numbers(
     machine: Callable[[str], AtmHost], person: Person, clock: TurnedClock
 ) -> None:
