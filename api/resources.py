@@ -55,6 +55,8 @@ class Policy:
     claim_ttl_s: int = 600
     card_iins: Mapping[str, str] = field(default_factory=dict)
     """What a bank's virtual card numbers begin with, where it is not its own range."""
+    atm_serves_other_banks: bool = False
+    """Whether one bank's ATM serves another bank's Smart ID."""
     simulation: bool = False
     """Whether the imagined card network's door is there; never in production."""
     pattern: Pattern = field(default_factory=Pattern)
@@ -102,6 +104,7 @@ class Resources:
         rules = CardRules(
             claim_lifetime=timedelta(seconds=self.policy.claim_ttl_s),
             claim_link=f"https://{self.policy.host}/claim/",
+            serves_other_banks=self.policy.atm_serves_other_banks,
             iins={BankId(bank): iin for bank, iin in self.policy.card_iins.items()},
         )
         return Issuing(vault=self.vault, rules=rules)

@@ -269,6 +269,12 @@ _SECURITY: Final = {
         "លេខសម្ងាត់ត្រូវបានផ្អាក",
         "បានបញ្ចូលលេខសម្ងាត់ខុសច្រើនដង។ សូមរង់ចាំបន្តិច រួចព្យាយាមម្តងទៀត។",
     ),
+    "app_unlocked": _Words(
+        "App unlocked",
+        "Your app was unlocked at an ATM, by card and PIN. Not you? Freeze and call support.",
+        "បានដោះសោកម្មវិធី",
+        "កម្មវិធីរបស់អ្នកត្រូវបានដោះសោនៅ ATM ដោយប្រើកាត និងលេខសម្ងាត់។ បើមិនមែនអ្នក សូមបង្កក ហើយហៅផ្នែកជំនួយ។",
+    ),
     "pin_reset": _Words(
         "New PIN set",
         "A new PIN was set, by card or at a branch. Not you? Call support at once.",

@@ -70,6 +70,7 @@ def _policy(settings: Settings) -> Policy:
     return Policy(
         claim_ttl_s=settings.claim_ttl_s,
         card_iins=settings.card_iins,
+        atm_serves_other_banks=settings.atm_other_banks == "served",
         simulation=settings.simulation,
         host=settings.public_host,
         step_up=settings.step_up,

@@ -20,6 +20,7 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_CLAIM_TTL_S          life of a card claim from an ATM, seconds (600)
     SMARTID_CARD_IINS            what virtual card numbers begin with, 6 or 8 digits each, such as
                                  ACLEDA=91160110,WING=911603 (none: the bank's range and "10")
+    SMARTID_ATM_OTHER_BANKS      declined | served: other banks' Smart IDs at an ATM (declined)
     SMARTID_TOKEN_URL            the wallets' token service (none: cards go into no phone's wallet)
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
     SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
@@ -85,6 +86,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     slow_after_s: int = 10
     claim_ttl_s: int = 600
     card_iins: Mapping[str, str] = {}
+    atm_other_banks: str = "declined"
     token_url: str | None = None
     operator_url: str | None = None
     topup_grace_s: int = 60
@@ -153,6 +155,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_CLAIM_TTL_S": self.claim_ttl_s,
             "SMARTID_CARD_IINS": ",".join(f"{b}={iin}" for b, iin in self.card_iins.items())
             or None,
+            "SMARTID_ATM_OTHER_BANKS": self.atm_other_banks,
             "SMARTID_TOKEN_URL": self.token_url,
             "SMARTID_OPERATOR_URL": self.operator_url,
             "SMARTID_TOPUP_GRACE_S": self.topup_grace_s,
@@ -199,6 +202,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         slow_after_s=given.number("SMARTID_SLOW_AFTER_S", 10, 1, 60),
         claim_ttl_s=given.number("SMARTID_CLAIM_TTL_S", 600, 30, 86_400),
         card_iins=given.iins("SMARTID_CARD_IINS"),
+        atm_other_banks=given.choice("SMARTID_ATM_OTHER_BANKS", ("declined", "served")),
         token_url=given.url("SMARTID_TOKEN_URL", ("http", "https")),
         operator_url=given.url("SMARTID_OPERATOR_URL", ("http", "https")),
         # At least the sender's own 10 s and the adapter's time-out together.

@@ -432,7 +432,7 @@ class Works:
         while asyncio.get_running_loop().time() < deadline:
             try:
                 status = await self._database.transaction_status(xid, begun_at)
-            except CONNECTION_LOST:
+            except (*CONNECTION_LOST, *SERVER_EXHAUSTED):  # a disk that fails tells nothing either
                 status = "in progress"
             if status == "committed":
                 return True

@@ -7,7 +7,10 @@ from typing import Final
 
 from litestar import Router
 
-from api.atm import cards, pairings, phones
+from api.atm import cards, inquiries, pairings, phones
 from api.security import atm_door
 
-router: Final[Router] = atm_door("/v1/atm", [*pairings.HANDLERS, *phones.HANDLERS, *cards.HANDLERS])
+router: Final[Router] = atm_door(
+    "/v1/atm",
+    [*pairings.HANDLERS, *phones.HANDLERS, *cards.HANDLERS, *inquiries.HANDLERS],
+)

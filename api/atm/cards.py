@@ -15,7 +15,7 @@ from litestar import get, post
 from litestar.params import Parameter
 from msgspec import Meta, Struct
 
-from api.problems import answered
+from api.atm.machine import CardInReader, OnScreen, SmartIdNumber, answered_at, books, screen_of
 from api.resources import Resources
 from api.security import AtmCaller
 from api.wire import Body
@@ -23,22 +23,19 @@ from wallet.access import atm_hosts
 from wallet.cards import Issuing, atm, claims, undo
 from wallet.cards.atm import AtmCardRequest
 from wallet.cards.atm_rows import AtmKey
-from wallet.identifiers import BankId, CardId, Secret
+from wallet.cards.screens import Screen
+from wallet.identifiers import CardId, Secret
 from wallet.money import Currency
 from wallet.outcomes import Outcome
 from wallet.work import Work
 
 Rrn = Annotated[str, Meta(pattern="^[0-9A-Za-z]{12}$", examples=["601209000017"])]
 Stan = Annotated[str, Meta(pattern="^[0-9]{6}$", examples=["000017"])]
-SmartIdNumber = Annotated[str, Meta(pattern="^[0-9]{16}$", description="As read from the chip.")]
 
 
-class AskedCard(Body, frozen=True, kw_only=True):
-    """The Smart ID in the machine. `pin_verified`: the bank's HSM has checked the PIN block
-    against this very card; the block itself does not come here."""
+class AskedCard(CardInReader, frozen=True, kw_only=True):
+    """A virtual card for whoever's Smart ID is in the machine."""
 
-    smart_id_number: SmartIdNumber
-    pin_verified: bool
     rrn: Rrn
     stan: Stan
     local_date: Annotated[date, Meta(description="The terminal's own date.")]
@@ -52,18 +49,23 @@ class AskedCard(Body, frozen=True, kw_only=True):
     ) = None
 
 
-class TakenBack(Body, frozen=True, kw_only=True):
-    """Which request is taken back, and why."""
+class NamedRequest(Body, frozen=True, kw_only=True):
+    """Which request for a card is meant."""
 
     rrn: Rrn
     stan: Stan
     local_date: date
-    cause: Literal[
-        "no_answer_in_time", "printer_failed", "customer_cancelled", "device_failed", "other"
-    ]
     smart_id_number: Annotated[
         SmartIdNumber | None, Meta(description="Needed where other banks' cards are served.")
     ] = None
+
+
+class TakenBack(NamedRequest, frozen=True, kw_only=True):
+    """Which request is taken back, and why."""
+
+    cause: Literal[
+        "no_answer_in_time", "printer_failed", "customer_cancelled", "device_failed", "other"
+    ]
 
 
 class ClaimSlip(Struct, frozen=True, kw_only=True):
@@ -87,6 +89,13 @@ class WaitingCard(Struct, frozen=True, kw_only=True):
     currency: str
     state: Annotated[str, Meta(examples=["ISSUED_PENDING_CLAIM"])]
     claim: ClaimSlip
+    screen: OnScreen
+
+
+class Printed(Struct, frozen=True, kw_only=True):
+    """When we first heard that the slip came out."""
+
+    printed_at: datetime
 
 
 class Reversed(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -104,6 +113,7 @@ class AskedStatus(Struct, frozen=True, kw_only=True):
     declined: Annotated[str | None, Meta(examples=[None])]
     screen: Annotated[str | None, Meta(examples=[None])]
     reversal: Annotated[str | None, Meta(examples=[None])]
+    printed_at: datetime | None
 
 
 @post("/cards", status_code=201, summary="Ask for a virtual card at an ATM")
@@ -125,11 +135,10 @@ async def ask_card(
         )
         return await atm.create_at_atm(work, issuing, request)
 
-    bank = _books(issuing, caller, data.smart_id_number)
-    outcome, _ = await resources.works.perform_once(
-        caller.actor, bank, "atm.card", idempotency_key, _fingerprint(resources, data), ask
-    )
-    return _waiting(issuing, answered(outcome))
+    # No stored answer: the request's own row knows its repeats, and what became of them since.
+    bank = books(resources, caller, data.smart_id_number)
+    outcome = await resources.works.perform(caller.actor, bank, ask)
+    return _waiting(issuing, answered_at(outcome))
 
 
 @post("/cards/reverse", status_code=200, summary="Take a request for a virtual card back")
@@ -139,7 +148,7 @@ async def reverse_card(
     async def reverse(work: Work) -> Outcome:
         return await undo.reverse(work, _key(caller, data), data.cause)
 
-    bank = _books(resources.issuing, caller, data.smart_id_number or "")
+    bank = books(resources, caller, data.smart_id_number)
     outcome, _ = await resources.works.perform_once(
         caller.actor,
         bank,
@@ -148,7 +157,26 @@ async def reverse_card(
         _fingerprint(resources, data),
         reverse,
     )
-    return msgspec.convert(answered(outcome), Reversed)
+    return msgspec.convert(answered_at(outcome), Reversed)
+
+
+@post("/cards/confirm", status_code=200, summary="Say that a card's slip came out of the printer")
+async def confirm_card(
+    data: NamedRequest, caller: AtmCaller, resources: Resources, idempotency_key: str
+) -> Printed:
+    async def confirm(work: Work) -> Outcome:
+        return await atm.confirm_printed(work, _key(caller, data))
+
+    bank = books(resources, caller, data.smart_id_number)
+    outcome, _ = await resources.works.perform_once(
+        caller.actor,
+        bank,
+        "atm.card.confirm",
+        idempotency_key,
+        _fingerprint(resources, data),
+        confirm,
+    )
+    return msgspec.convert(answered_at(outcome), Printed)
 
 
 @get("/cards/{request_key:str}", summary="How a request for a virtual card stands")
@@ -167,7 +195,7 @@ async def card_status(
     return msgspec.convert(found, AskedStatus)
 
 
-def _key(caller: AtmCaller, data: AskedCard | TakenBack) -> AtmKey:
+def _key(caller: AtmCaller, data: AskedCard | NamedRequest) -> AtmKey:
     return AtmKey(
         acquirer=caller.bank,
         terminal=caller.terminal,
@@ -177,11 +205,7 @@ def _key(caller: AtmCaller, data: AskedCard | TakenBack) -> AtmKey:
     )
 
 
-def _books(issuing: Issuing, caller: AtmCaller, number: str) -> BankId:
-    return atm.books_for(issuing.rules, caller.bank, number)
-
-
-def _fingerprint(resources: Resources, data: AskedCard | TakenBack) -> bytes:
+def _fingerprint(resources: Resources, data: NamedRequest) -> bytes:
     """A keyed hash: the plain one of a card number in known words could be found by trying."""
     return resources.vault.blind_index("atm.card", msgspec.json.encode(data).decode())
 
@@ -206,7 +230,8 @@ def _waiting(issuing: Issuing, answer: dict[str, Any]) -> WaitingCard:
             expires_at=datetime.fromisoformat(answer["claim_expires_at"]),
             lifetime_s=answer["claim_lifetime_s"],
         ),
+        screen=screen_of(Screen.CLAIM_IN_APP),
     )
 
 
-HANDLERS: Final[list[Any]] = [ask_card, reverse_card, card_status]
+HANDLERS: Final[list[Any]] = [ask_card, reverse_card, confirm_card, card_status]

@@ -4,38 +4,31 @@ Promise: the signed request names the Smart ID in the machine; whose number and 
 decided by the card alone. Who calls: the banks' ATM hosts.
 """
 
+from collections.abc import Awaitable
 from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Response, post
 from msgspec import Meta, Struct
 
-from api.problems import answered
+from api.atm.machine import CardInReader, answered_at, books, standing
 from api.resources import Resources
 from api.security import AtmCaller
-from api.wire import Body
 from wallet.access import devices, numbers
+from wallet.cards import at_machine
 from wallet.identifiers import Secret
 from wallet.outcomes import Done, Outcome
-from wallet.registry import smart_ids
+from wallet.registry.states import SmartId
 from wallet.work import Work
 
 
-class ChangeNumber(Body, frozen=True, kw_only=True):
-    smart_id_number: Annotated[str, Meta(min_length=16, max_length=16)]
+class ChangeNumber(CardInReader, frozen=True, kw_only=True):
     phone: Annotated[str, Meta(max_length=16, examples=["+85512345678"])]
-
-    def __repr__(self) -> str:
-        return "ChangeNumber(***)"
 
 
 class ChangedNumber(Struct, frozen=True, kw_only=True):
     change_id: str
     state: Annotated[str, Meta(examples=["DONE"])]
-
-
-class LostPhone(Body, frozen=True, kw_only=True):
-    smart_id_number: Annotated[str, Meta(min_length=16, max_length=16)]
 
 
 class RemovedPhone(Struct, frozen=True, kw_only=True):
@@ -48,37 +41,51 @@ class RemovedPhone(Struct, frozen=True, kw_only=True):
 async def change_number(
     data: ChangeNumber, caller: AtmCaller, resources: Resources, idempotency_key: str
 ) -> Response[ChangedNumber]:
-    vault = resources.vault
+    vault, at = resources.vault, standing(resources, caller, data)
 
     async def change(work: Work) -> Outcome:
-        smart_id = await smart_ids.valid_by_number(work, vault, data.smart_id_number)
-        directory, number = resources.directory, Secret(data.phone)
-        return await numbers.change_at_atm(work, vault, directory, smart_id.holder_id, number)
+        def this(smart_id: SmartId) -> Awaitable[Outcome]:
+            directory, number = resources.directory, Secret(data.phone)
+            return numbers.change_at_atm(work, vault, directory, smart_id.holder_id, number)
+
+        return await at_machine.served(work, at, "number.declined", this, paying=False)
 
     body = vault.blind_index("atm.number", msgspec.json.encode(data).decode())
     outcome, _ = await resources.works.perform_once(
-        caller.actor, caller.bank, "number.change", idempotency_key, body, change
+        caller.actor,
+        books(resources, caller, data.smart_id_number),
+        "number.change",
+        idempotency_key,
+        body,
+        change,
     )
-    changed: Any = answered(outcome)
+    changed: Any = answered_at(outcome)
     return Response(changed)
 
 
 @post("/device-revocations", status_code=200, summary="Take the holder's lost phone out of service")
 async def revoke_device(
-    data: LostPhone, caller: AtmCaller, resources: Resources, idempotency_key: str
+    data: CardInReader, caller: AtmCaller, resources: Resources, idempotency_key: str
 ) -> Response[RemovedPhone]:
-    vault = resources.vault
+    vault, at = resources.vault, standing(resources, caller, data)
 
     async def revoke(work: Work) -> Outcome:
-        smart_id = await smart_ids.valid_by_number(work, vault, data.smart_id_number)
-        revoked = await devices.revoke(work, smart_id.holder_id, reason="card and PIN")
-        return Done(answer={"revoked": revoked})
+        async def this(smart_id: SmartId) -> Outcome:
+            revoked = await devices.revoke(work, smart_id.holder_id, reason="card and PIN")
+            return Done(answer={"revoked": revoked})
+
+        return await at_machine.served(work, at, "device.revoke_declined", this, paying=False)
 
     body = vault.blind_index("atm.device", msgspec.json.encode(data).decode())
     outcome, _ = await resources.works.perform_once(
-        caller.actor, caller.bank, "device.revoke", idempotency_key, body, revoke
+        caller.actor,
+        books(resources, caller, data.smart_id_number),
+        "device.revoke",
+        idempotency_key,
+        body,
+        revoke,
     )
-    revoked: Any = answered(outcome)
+    revoked: Any = answered_at(outcome)
     return Response(revoked)
 
 

@@ -3,12 +3,13 @@
 from typing import Any, Final
 
 from api.security import staff_door
-from api.support import disputes, emergency, purchases, refunds, search
+from api.support import atm_cases, disputes, emergency, purchases, refunds, search
 from wallet.access.members import StaffKind
 
 HANDLERS: Final[list[Any]] = [
     *search.HANDLERS,
     *purchases.HANDLERS,
+    *atm_cases.HANDLERS,
     *disputes.HANDLERS,
     *refunds.HANDLERS,
     *emergency.HANDLERS,

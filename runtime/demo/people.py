@@ -96,7 +96,7 @@ class Holder:
             code = pairing["code"]
             say(f"the app shows pairing code {code[:4]} {code[4:]}; card and PIN at the ATM")
             key = self._memory.key(f"pair:{code}")
-            body = {"smart_id_number": self.smart_id_number, "code": code}
+            body = {"smart_id_number": self.smart_id_number, "pin_verified": True, "code": code}
             answer = await patiently(lambda: host.post("/v1/atm/pairings/confirm", body, key=key))
             if answer.status != 200:
                 raise OfficerError(answer.status, answer.body or {})

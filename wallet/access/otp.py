@@ -14,7 +14,7 @@ Tables owned: otp_standing, one row a holder (sent codes lie with challenges).
 
     authenticator: NONE --enrol--> ENROLLED --first right code--> ACTIVE --enrol, confirm--> ACTIVE
 
-Who calls: intents (judging and settling), authenticator (enrolment), pairings (unlocking).
+Who calls: intents (judging and settling), authenticator (enrolment), pairings and unlocking.
 """
 
 import hmac
@@ -338,9 +338,10 @@ async def enrol(
     return {holder_id: Secret(secret) for holder_id, secret in secrets.items()}
 
 
-async def unlock(work: Work, holder_id: HolderId) -> None:
-    """Forget the holder's wrong codes: they proved themselves by card and PIN, or to clerks."""
-    await work.execute(_UNLOCK, holder_id)
+async def unlock(work: Work, holder_id: HolderId) -> bool:
+    """Forget the holder's wrong codes: they proved themselves by card and PIN, or to clerks. False
+    when there were none."""
+    return await work.execute(_UNLOCK, holder_id) == "UPDATE 1"
 
 
 async def activate(

@@ -4,7 +4,7 @@ Promise: a PIN is kept as argon2id over a keyed hash whose key is not in the dat
 ones in a row rest the PIN for a while, twice as long each further five, counted in PostgreSQL under
 a row lock; obvious PINs are not taken. A new PIN comes only with a newly confirmed phone.
 
-Tables owned: pins. Who calls: pairings (setting), sessions (proving).
+Tables owned: pins. Who calls: pairings (setting), sessions (proving), unlocking.
 """
 
 import hmac
@@ -82,6 +82,12 @@ async def count(work: Work, holder_id: HolderId, pin: Pin, *, right: bool) -> bo
     return False
 
 
+async def free(work: Work, holder_id: HolderId) -> bool:
+    """Forget the holder's wrong PINs: they proved themselves by card and PIN. False when there were
+    none."""
+    return await work.execute(_FREE, holder_id) == "UPDATE 1"
+
+
 def decide_strength(pin: str) -> None:
     """Refuses: PIN_WEAK for what is not six ASCII digits, runs (123456, 987654), one digit, two
     alternating, a half repeated or mirrored."""
@@ -119,4 +125,9 @@ select encoded, failures, locked_until from pins where holder_id = $1 for update
 
 _COUNT: Final = """
 update pins set failures = $2, locked_until = $3 where holder_id = $1
+"""
+
+_FREE: Final = """
+update pins set failures = 0, locked_until = null
+where holder_id = $1 and (failures > 0 or locked_until is not null)
 """

@@ -12,10 +12,12 @@ history, in the audit and in its holder's feed.
     create.py claim.py reveal.py renewing.py control.py    the intent kinds, and freezing
     following.py   to another Smart ID
     tokens.py tokenising.py token_service.py    in phones' wallets
-    atm.py undo.py   asked for, reversed, lapsed at an ATM    claims.py  slips and screens
+    atm.py undo.py   asked for, reversed, lapsed at an ATM    claims.py  slips    screens.py
+    presented.py  who stands there    at_machine.py  balance, entries    atm_cases.py
     proof.py       what must be true of them
 
-Tables owned: virtual_cards, card_changes, card_standing_uses, card_tokens, atm_card_requests.
+Tables owned: virtual_cards, card_changes, card_standing_uses, card_tokens, atm_card_requests,
+atm_card_cases.
 Who calls: intents, the mobile, ATM and support doors, authorisations, the worker.
 """
 

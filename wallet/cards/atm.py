@@ -23,22 +23,23 @@ from msgspec import Struct
 from wallet.access import devices
 from wallet.cards import adding, atm_rows, changing, claims, rows
 from wallet.cards.adding import NewCard
-from wallet.cards.atm_rows import AtmKey, Reversal, Row, Screen
+from wallet.cards.atm_rows import AtmKey, Reversal, Row
 from wallet.cards.changing import Change
 from wallet.cards.create import decide_create
 from wallet.cards.numbers import expiry_for
+from wallet.cards.presented import InReader, NotServedError, declined, presented
 from wallet.cards.rows import Standing
-from wallet.cards.rules import CardRules, Issuing
+from wallet.cards.rules import Issuing
+from wallet.cards.screens import Screen
 from wallet.cards.states import Card, CardKind, CardState, Channel, Substatus, decide
 from wallet.cards.undo import JOB, lapsed
 from wallet.clock import day_of
 from wallet.events import CardWaiting
-from wallet.identifiers import BankId, CardId, HolderId, Secret, SmartIdId, luhn_valid, new_id
+from wallet.identifiers import BankId, CardId, Secret, new_id
 from wallet.ledger.chart import wallets_of
 from wallet.money import Currency
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
-from wallet.registry import holders, smart_ids
-from wallet.registry.banks import PHYSICAL, PROGRAMME
+from wallet.registry import holders
 from wallet.registry.states import SmartId
 from wallet.vault import Vault
 from wallet.work import Work
@@ -64,43 +65,19 @@ class AtmCardRequest(Struct, frozen=True, kw_only=True):
 
     def asked(self, vault: Vault) -> bytes:
         """A keyed hash of what was asked, to tell a repeat from another request."""
-        text = f"{self.number.reveal()}|{self.currency.value}|{self.pin_verified}"
+        typed = self.phone.reveal() if self.phone else ""
+        text = f"{self.number.reveal()}|{self.currency.value}|{self.pin_verified}|{typed}"
         return vault.blind_index("virtual_card.atm_request", text)
-
-
-class _NoCardError(Exception):
-    """Leaves the decision: what the machine is told, and why really."""
-
-    def __init__(self, reason: Reason, screen: Screen, why: str, smart_id: SmartId | None) -> None:
-        super().__init__(why)
-        self.reason = reason
-        self.screen = screen
-        self.why = why
-        self.smart_id = smart_id
-
-
-def issuer_of(number: str) -> BankId | None:
-    """The bank whose Smart ID number this is; None when it is nobody's."""
-    if len(number) != 16 or not luhn_valid(number):
-        return None
-    for bank in PROGRAMME:
-        if number.startswith(bank.iin + PHYSICAL):
-            return bank.id
-    return None
-
-
-def books_for(rules: CardRules, acquirer: BankId, number: str) -> BankId:
-    """The bank in whose books a request is decided: the issuer's when its cards are served here."""
-    issuer = issuer_of(number)
-    return issuer if issuer and rules.serves_other_banks else acquirer
 
 
 async def create_at_atm(work: Work, issuing: Issuing, request: AtmCardRequest) -> Outcome:
     """A card that waits ten minutes for its holder, or the reason for none.
 
-    Refuses: INVALID_REQUEST (local date), IDEMPOTENCY_KEY_REUSED (the same terminal reference for
-    another request). Declines: ATM_DECLINED (uniform; facts.screen), PHONE_NOT_PAIRED,
-    CARD_REVERSED (a reversal was here first).
+    The request's own row is what makes a repeat a repeat, and no stored answer: after a reversal
+    the same request, under the same key too, is answered that the card is gone.
+    Refuses: INVALID_REQUEST (local date), IDEMPOTENCY_KEY_REUSED (the same terminal reference, or
+    the same key, for another request). Declines: ATM_DECLINED (uniform; facts.screen),
+    PHONE_NOT_PAIRED, CARD_REVERSED (a reversal was here first).
     """
     if abs(request.key.local_date - day_of(work.now)) > timedelta(days=CLOCK_DAYS):
         raise Refused(Reason.INVALID_REQUEST, field="local_date")
@@ -111,7 +88,7 @@ async def create_at_atm(work: Work, issuing: Issuing, request: AtmCardRequest) -
     try:
         smart_id = await _may_ask(work, issuing, request)
         card = await _make(work, issuing, request, smart_id)
-    except _NoCardError as no:
+    except NotServedError as no:
         return await _decline(work, request, no)
     await atm_rows.made(work, request.key, smart_id.id, card.id)
     return _answer(issuing, card)
@@ -152,23 +129,12 @@ def _answer(issuing: Issuing, card: Card) -> Done:
 
 
 async def _may_ask(work: Work, issuing: Issuing, request: AtmCardRequest) -> SmartId:
-    number = request.number.reveal()
-    issuer = issuer_of(number)
-    if issuer is None:
-        raise _NoCardError(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "not a Smart ID number", None)
-    if issuer != work.bank:
-        raise _NoCardError(Reason.ATM_DECLINED, Screen.OTHER_BANK, f"a card of {issuer}", None)
-    smart_id = await smart_ids.by_number(work, issuing.vault, number)
-    if smart_id is None:
-        raise _NoCardError(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "unknown Smart ID", None)
-    if not request.pin_verified:
-        raise _NoCardError(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "PIN not verified", smart_id)
+    in_reader = InReader(number=request.number, pin_verified=request.pin_verified)
+    smart_id = await presented(work, issuing.vault, in_reader)
     if request.phone is not None:
         owners = await holders.by_phone(work, issuing.vault, request.phone.reveal())
         if smart_id.holder_id not in {owner.id for owner in owners}:
-            raise _NoCardError(
-                Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "another phone typed", smart_id
-            )
+            raise NotServedError("another phone typed", smart_id)
     return smart_id
 
 
@@ -178,9 +144,7 @@ async def _make(work: Work, issuing: Issuing, request: AtmCardRequest, smart_id:
     expires_on = await _decide(work, issuing, smart_id, standing, waiting)
     wallets = await wallets_of(work, [smart_id.holder_id], request.currency)
     if smart_id.holder_id not in wallets:
-        raise _NoCardError(
-            Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "no wallet in the currency", smart_id
-        )
+        raise NotServedError("no wallet in the currency", smart_id)
     _supersede(work, waiting)
     card_id = CardId(new_id())
     new = NewCard(
@@ -210,22 +174,16 @@ async def _decide(
     making_room = sum(card.live(work.now) for card in waiting)
     no = decide_create(rules, standing, standing.live_cards - making_room)
     if no is not None:
-        raise _NoCardError(Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, no.reason.value, smart_id)
+        raise NotServedError(no.reason.value, smart_id)
     since = work.now - timedelta(days=1)
     if await atm_rows.asked_since(work, smart_id.id, since) >= rules.atm_requests_per_day:
-        raise _NoCardError(
-            Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "too many requests a day", smart_id
-        )
+        raise NotServedError("too many requests a day", smart_id)
     if not await devices.active_of(work, [smart_id.holder_id]):
-        raise _NoCardError(
-            Reason.PHONE_NOT_PAIRED, Screen.PAIR_A_PHONE, "no paired phone", smart_id
-        )
+        raise NotServedError("no paired phone", smart_id, Screen.PAIR_A_PHONE)
     today = day_of(work.now)
     expires_on = expiry_for(today, rules.years_valid, standing.expires_on or today)
     if expires_on is None:
-        raise _NoCardError(
-            Reason.ATM_DECLINED, Screen.NOT_POSSIBLE, "Smart ID about to expire", smart_id
-        )
+        raise NotServedError("Smart ID about to expire", smart_id)
     return expires_on
 
 
@@ -258,20 +216,36 @@ def _announce(work: Work, card: Card) -> None:
     work.later(JOB, payload, at=card.claim_expires_at, dedupe=f"{JOB}:{card.id}")
 
 
-async def _decline(work: Work, request: AtmCardRequest, no: _NoCardError) -> Declined:
-    smart_id_id: SmartIdId | None = no.smart_id.id if no.smart_id else None
-    holder_id: HolderId | None = no.smart_id.holder_id if no.smart_id else None
-    work.note(
-        "card.atm_declined",
-        str(smart_id_id or request.key.rrn),
-        holder_id=holder_id,
-        reason=f"{no.why} (terminal {request.key.terminal})",
-    )
+async def _decline(work: Work, request: AtmCardRequest, no: NotServedError) -> Declined:
+    smart_id_id = no.smart_id.id if no.smart_id else None
     await atm_rows.declined(work, request.key, smart_id_id, no.reason, no.screen)
-    return Declined(reason=no.reason, facts={"screen": no.screen.value})
+    return declined(work, "card.atm_declined", no, request.key.terminal, request.key.rrn)
 
 
-# asking
+# what the machine says and asks afterwards
+
+
+async def confirm_printed(work: Work, key: AtmKey) -> Outcome:
+    """The slip came out: evidence, noted once. It changes no card, not even one that was taken
+    back: then the audit says that both were told us.
+
+    Refuses: NOT_FOUND (no card was made under this reference, or its books are another bank's).
+    """
+    row = await atm_rows.found(work, key)
+    if row is None or row.card_id is None:
+        raise Refused(Reason.NOT_FOUND)
+    printed_at = row.printed_at
+    if printed_at is None:
+        printed_at = work.now
+        await atm_rows.printed(work, key)
+        card = await rows.by_id(work, row.card_id)
+        work.note(
+            "card.atm_printed",
+            str(row.card_id),
+            holder_id=card.holder_id if card else None,
+            reason=f"after its reversal: {row.reversal.value}" if row.reversal else None,
+        )
+    return Done(answer={"printed_at": printed_at.isoformat()})
 
 
 async def status(
@@ -292,4 +266,5 @@ async def status(
         "declined": row.declined.value if row.declined else None,
         "screen": row.screen.value if row.screen else None,
         "reversal": row.reversal.value if row.reversal else None,
+        "printed_at": row.printed_at.isoformat() if row.printed_at else None,
     }

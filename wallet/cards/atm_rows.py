@@ -12,6 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from wallet.cards.screens import Screen
+from wallet.database import UniqueViolation
 from wallet.identifiers import BankId, CardId, SmartIdId
 from wallet.outcomes import Reason, Refused
 from wallet.work import Work
@@ -27,14 +29,6 @@ class AtmKey(Struct, frozen=True, kw_only=True):
     local_date: date
 
 
-class Screen(enum.StrEnum):
-    """What the machine may show: texts that tell a thief with a card nothing."""
-
-    NOT_POSSIBLE = "not_possible_contact_bank"
-    OTHER_BANK = "use_your_own_banks_atm"
-    PAIR_A_PHONE = "pair_a_phone_first"
-
-
 class Reversal(enum.StrEnum):
     CANCELLED = "CANCELLED"
     STAYS = "STAYS"
@@ -47,16 +41,21 @@ class Row(Struct, frozen=True, kw_only=True):
     declined: Reason | None
     screen: Screen | None
     reversal: Reversal | None
+    printed_at: datetime | None
 
 
 async def begin(work: Work, key: AtmKey, idempotency_key: str, asked: bytes) -> Row | None:
     """None when this request is new and its row is now ours; else the locked row of what came
     before.
 
-    Refuses: CONFLICT when it stands in another bank's books, behind the wall.
+    Refuses: CONFLICT when it stands in another bank's books, behind the wall;
+    IDEMPOTENCY_KEY_REUSED when the key is another request's of this terminal.
     """
-    if await work.value(_BEGIN, *_parts(key), work.bank, idempotency_key, asked, work.now):
-        return None
+    try:
+        if await work.value(_BEGIN, *_parts(key), work.bank, idempotency_key, asked, work.now):
+            return None
+    except UniqueViolation:
+        raise Refused(Reason.IDEMPOTENCY_KEY_REUSED) from None
     return await _locked(work, key)
 
 
@@ -88,15 +87,20 @@ returning true
 """
 
 
+async def found(work: Work, key: AtmKey) -> Row | None:
+    """The locked row of a request or a tombstone; None where this bank's books have neither."""
+    return await work.struct(Row, _LOCK, *_parts(key))
+
+
 async def _locked(work: Work, key: AtmKey) -> Row:
-    row = await work.struct(Row, _LOCK, *_parts(key))
+    row = await found(work, key)
     if row is None:
         raise Refused(Reason.CONFLICT)
     return row
 
 
 _LOCK: Final = """
-select asked, card_id, declined, screen, reversal from atm_card_requests
+select asked, card_id, declined, screen, reversal, printed_at from atm_card_requests
  where acquirer = $1 and terminal = $2 and rrn = $3 and stan = $4 and local_date = $5
    for no key update
 """
@@ -125,8 +129,11 @@ update atm_card_requests set smart_id_id = $6, declined = $7, screen = $8
 
 
 async def came_late(work: Work, key: AtmKey, idempotency_key: str, asked: bytes) -> None:
-    """The request behind a tombstone has come after all."""
-    await work.execute(_LATE, *_parts(key), idempotency_key, asked)
+    """The request behind a tombstone has come after all. Refuses: IDEMPOTENCY_KEY_REUSED."""
+    try:
+        await work.execute(_LATE, *_parts(key), idempotency_key, asked)
+    except UniqueViolation:
+        raise Refused(Reason.IDEMPOTENCY_KEY_REUSED) from None
 
 
 _LATE: Final = """
@@ -141,6 +148,16 @@ async def reversed_as(work: Work, key: AtmKey, result: Reversal) -> None:
 
 _REVERSED: Final = """
 update atm_card_requests set reversal = $6, reversed_at = $7
+ where acquirer = $1 and terminal = $2 and rrn = $3 and stan = $4 and local_date = $5
+"""
+
+
+async def printed(work: Work, key: AtmKey) -> None:
+    await work.execute(_PRINTED, *_parts(key), work.now)
+
+
+_PRINTED: Final = """
+update atm_card_requests set printed_at = $6
  where acquirer = $1 and terminal = $2 and rrn = $3 and stan = $4 and local_date = $5
 """
 
@@ -163,7 +180,7 @@ async def by_idempotency_key(
 
 
 _STATUS: Final = """
-select asked, card_id, declined, screen, reversal from atm_card_requests
+select asked, card_id, declined, screen, reversal, printed_at from atm_card_requests
  where acquirer = $1 and terminal = $2 and idempotency_key = $3
 """
 

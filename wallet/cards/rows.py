@@ -101,6 +101,12 @@ async def waiting(work: Work, smart_id_id: SmartIdId) -> list[Card]:
     return list((await locked(work, [CardId(record["id"]) for record in records])).values())
 
 
+async def ever_active(work: Work, card_id: CardId) -> bool:
+    """Whether the card was ever its holder's to pay with, whatever became of it since."""
+    found: bool = await work.value(_EVER_ACTIVE, card_id)
+    return found
+
+
 async def due(work: Work, limit: int) -> list[Card]:
     """Cards past their printed month that are still open, locked; those busy elsewhere wait."""
     records = await work.rows(_DUE, day_of(work.now), limit)
@@ -164,6 +170,10 @@ select s.id as smart_id_id, count(*)::int as live
    and (c.state in ('ACTIVE', 'FROZEN') and c.expires_on >= $3
         or c.state = 'ISSUED_PENDING_CLAIM' and c.claim_expires_at > $2)
  group by s.id
+"""
+
+_EVER_ACTIVE: Final = """
+select exists (select from card_changes where card_id = $1 and to_state = 'ACTIVE')
 """
 
 _DUE: Final = """

@@ -1,16 +1,16 @@
 """Virtual cards of an ATM taken back, or never claimed.
 
 Promise: a reversal is always accepted and always answered the same. Before the claim it cancels
-the card; after it the card stays and a case is opened; before its own request it leaves a
-tombstone. A card nobody claims ends at its exact moment, by a durable job or by whoever meets it
-first.
+the card, for which nothing was paid yet: its fee is taken by the claim. After it the card stays
+and a case is opened; before its own request it leaves a tombstone. A card nobody claims ends at
+its exact moment, by a durable job or by whoever meets it first.
 
 Owns no table. Who calls: the ATM door (`reverse`); the worker (`lapse`); atm (`lapsed`).
 """
 
 from typing import Any, Final
 
-from wallet.cards import atm_rows, changing, rows
+from wallet.cards import atm_cases, atm_rows, changing, rows
 from wallet.cards.atm_rows import AtmKey, Reversal
 from wallet.cards.changing import Change
 from wallet.cards.states import Card, CardState, Substatus, decide
@@ -37,12 +37,12 @@ async def reverse(work: Work, key: AtmKey, cause: str) -> Outcome:
         return _reversed(row.reversal, row.card_id)
     result = Reversal.NOTHING_TO_REVERSE
     if row.card_id is not None:
-        result = await _reverse_card(work, row.card_id, cause)
+        result = await _reverse_card(work, row.card_id, key, cause)
     await atm_rows.reversed_as(work, key, result)
     return _reversed(result, row.card_id)
 
 
-async def _reverse_card(work: Work, card_id: CardId, cause: str) -> Reversal:
+async def _reverse_card(work: Work, card_id: CardId, key: AtmKey, cause: str) -> Reversal:
     card = (await rows.locked(work, [card_id]))[card_id]
     if card.state is CardState.ISSUED_PENDING_CLAIM:
         if card.claim_over(work.now):
@@ -52,16 +52,9 @@ async def _reverse_card(work: Work, card_id: CardId, cause: str) -> Reversal:
             step = Change(act="card.reverse", cause="atm_reversal", before=card, after=after)
             changing.change(work, [step])
         return Reversal.CANCELLED
-    if card.state in (CardState.REVERSED, CardState.EXPIRED):
+    if not await rows.ever_active(work, card.id):
         return Reversal.CANCELLED
-    case = case_number(card.id)
-    work.note(
-        "card.reversed_after_claim",
-        str(card.id),
-        holder_id=card.holder_id,
-        reason=cause,
-        case_number=case,
-    )
+    await atm_cases.open_case(work, card, key, cause)
     work.emit(
         CardChanged(
             holder_id=card.holder_id,
@@ -74,15 +67,10 @@ async def _reverse_card(work: Work, card_id: CardId, cause: str) -> Reversal:
     return Reversal.STAYS
 
 
-def case_number(card_id: CardId) -> str:
-    """The number of the case about a card that its ATM took back after it was claimed."""
-    return f"VC-{card_id.hex[-10:].upper()}"
-
-
 def _reversed(result: Reversal, card_id: CardId | None) -> Done:
     answer: dict[str, Any] = {"result": result.value}
     if card_id is not None and result is Reversal.STAYS:
-        answer["case_number"] = case_number(card_id)
+        answer["case_number"] = atm_cases.number_of(card_id)
     return Done(answer=answer)
 
 

@@ -5,106 +5,18 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from litestar import Litestar
 
-from api.app import create_app
 from api.resources import Resources
 from simulators.atm import AtmAnswer, AtmHost
 from tests.wallet.cards.counter import Counter, Person
-from tests.wallet.cards.test_interleavings import everything_stored
-from wallet.access import atm_hosts, machines
-from wallet.access.machines import Algorithm
-from wallet.access.sessions import HolderSession
-from wallet.cards.rules import CardRules
+from tests.wallet.cards.test_at_rest import everything_stored
+from wallet.cards.screens import TEXTS, Screen
 from wallet.clock import TurnedClock, day_of
-from wallet.identifiers import BankId, CardId, HolderId, Secret
+from wallet.identifiers import CardId
 from wallet.outcomes import Done
-from wallet.work import SYSTEM, Work
 
-ACLEDA = BankId("ACLEDA")
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNED_IN = {"authorization": f"Bearer {'a' * 43}"}
 PLACE = "Phsar Thmei"
-
-
-class _KnowsOne:
-    """Stands in for sessions, which have tests of their own: every token is this person's."""
-
-    def __init__(self, clock: TurnedClock, person: Person) -> None:
-        self._clock = clock
-        self.person = person
-
-    def last_seen(self, token: str) -> HolderId | None:
-        return None
-
-    async def of(self, token: str, *, reading: bool = False) -> HolderSession:
-        return HolderSession(
-            token_hash=bytes(32),
-            holder_id=self.person.holder.id,
-            device_id=self.person.device_id,
-            bank=self.person.holder.bank,
-            language="en",
-            last_seen_at=self._clock.now(),
-            expires_at=self._clock.now() + timedelta(minutes=5),
-            cooling=False,
-        )
-
-
-@pytest.fixture
-def counter(resources: Resources, clock: TurnedClock) -> Counter:
-    return Counter(resources.works, resources.vault, clock, CardRules())
-
-
-@pytest.fixture
-async def person(counter: Counter) -> Person:
-    return await counter.person(khr=100_000)
-
-
-@pytest.fixture
-async def app(resources: Resources, person: Person, clock: TurnedClock) -> Litestar:
-    async def furnish(work: Work) -> None:
-        await machines.add_key(
-            work,
-            resources.vault,
-            machine=machines.atm_host(ACLEDA),
-            keyid="acleda-1",
-            algorithm=Algorithm.ED25519,
-            key=Secret(KEY.public_key().public_bytes_raw()),
-        )
-        await atm_hosts.list_terminals(work, ACLEDA, ["ATM00001", "ATM00002"], [PLACE, "Olympic"])
-
-    await resources.works.perform(SYSTEM, None, furnish)
-    app = create_app(resources)
-    app.state.recognition = _KnowsOne(clock, person)
-    return app
-
-
-@pytest.fixture
-def phone(app: Litestar, dialled: Callable[[Litestar], httpx.AsyncClient]) -> httpx.AsyncClient:
-    return dialled(app)
-
-
-@pytest.fixture
-def machine(phone: httpx.AsyncClient, resources: Resources) -> Callable[[str], AtmHost]:
-    def at(terminal: str) -> AtmHost:
-        return AtmHost(
-            phone,
-            keyid="acleda-1",
-            key=KEY,
-            terminal=terminal,
-            wallet_key=machines.answer_key(resources.vault).public,
-            clock=resources.clock.now,
-            pause_s=0.0,
-        )
-
-    return at
-
-
-@pytest.fixture
-def host(machine: Callable[[str], AtmHost]) -> AtmHost:
-    return machine("ATM00001")
 
 
 def asked(person: Person, clock: TurnedClock, **changed: Any) -> dict[str, Any]:
@@ -125,6 +37,11 @@ def taken_back(clock: TurnedClock, cause: str = "printer_failed") -> dict[str, A
         "local_date": day_of(clock.now()).isoformat(),
         "cause": cause,
     }
+
+
+def shown(screen: Screen) -> dict[str, str]:
+    text = TEXTS[screen]
+    return {"screen": screen.value, "screen_en": text.en, "screen_km": text.km}
 
 
 async def ask(host: AtmHost, body: dict[str, Any], key: str = "key-1") -> AtmAnswer:
@@ -183,6 +100,20 @@ async def test_the_same_key_with_another_body_is_refused(
     assert (answer.status, answer.code) == (422, "idempotency_key_reused")
 
 
+async def test_the_same_key_for_another_reference_of_the_machine_is_refused(
+    host: AtmHost, person: Person, counter: Counter, clock: TurnedClock
+) -> None:
+    await ask(host, asked(person, clock))
+    answer = await ask(host, asked(person, clock, stan="000018"))
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    # nor behind a tombstone, where the request would only fill in its key
+    back = {**taken_back(clock), "stan": "000019"}
+    await host.post("/v1/atm/cards/reverse", back, key="back-1")
+    answer = await ask(host, asked(person, clock, stan="000019"))
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    assert len(await counter.all_cards(person)) == 1
+
+
 async def test_two_machines_may_use_the_same_key_and_numbers(
     machine: Callable[[str], AtmHost], person: Person, clock: TurnedClock
 ) -> None:
@@ -216,15 +147,16 @@ async def test_declines_say_nothing_to_a_thief_and_a_paired_phone_is_asked_for(
 ) -> None:
     wrong_pin = await ask(host, asked(person, clock, pin_verified=False))
     assert (wrong_pin.status, wrong_pin.code) == (403, "atm_declined")
-    assert wrong_pin.body["facts"] == {"screen": "not_possible_contact_bank"}
+    assert wrong_pin.body["facts"] == shown(Screen.NOT_POSSIBLE)
     unpaired = await counter.person(paired=False)
     body = asked(unpaired, clock, rrn="601209000018", stan="000018")
     without = await ask(host, body, key="key-2")
     assert (without.status, without.code) == (409, "phone_not_paired")
+    assert without.body["facts"] == shown(Screen.PAIR_A_PHONE)
     other = await counter.person(bank="WING")
     body = asked(other, clock, rrn="601209000019", stan="000019")
     elsewhere = await ask(host, body, key="key-3")
-    assert elsewhere.body["facts"] == {"screen": "use_your_own_banks_atm"}
+    assert elsewhere.body["facts"] == shown(Screen.OTHER_BANK)
     status = await host.get("/v1/atm/cards/key-3")
     assert status.body["declined"] == "atm_declined"
 

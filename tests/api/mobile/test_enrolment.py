@@ -70,7 +70,7 @@ def at_atm(atm: AtmHost, number: str) -> Enter:
     async def enter(code: str) -> None:
         answer = await atm.post(
             "/v1/atm/pairings/confirm",
-            {"smart_id_number": number, "code": code},
+            {"smart_id_number": number, "pin_verified": True, "code": code},
             key=f"pair-{code}",
         )
         assert answer.status == 200, answer.body
@@ -199,7 +199,7 @@ async def test_at_a_branch_two_clerks_pair_a_phone(
 async def test_a_wrong_code_at_the_machine_is_told_and_its_repeat_is_not_counted(
     phone: Phone, atm: AtmHost, holder: world.WorldHolder
 ) -> None:
-    body = {"smart_id_number": holder.smart_id_number, "code": "00000000"}
+    body = {"smart_id_number": holder.smart_id_number, "pin_verified": True, "code": "00000000"}
     for _ in range(3):
         answer = await atm.post("/v1/atm/pairings/confirm", body, key="same")
         assert (answer.status, answer.code) == (409, "pairing_invalid")

@@ -52,7 +52,7 @@ async def test_a_forgotten_pin_is_reset_at_an_atm_on_the_same_phone(
 async def test_at_an_atm_the_number_is_changed_and_the_phone_cools_off(
     phone: Phone, atm: AtmHost, holder: world.WorldHolder, resources: Resources, clock: TurnedClock
 ) -> None:
-    body = {"smart_id_number": holder.smart_id_number, "phone": NEW_NUMBER}
+    body = {"smart_id_number": holder.smart_id_number, "pin_verified": True, "phone": NEW_NUMBER}
     bad = await atm.post("/v1/atm/phone-numbers", {**body, "phone": "098765432"}, key="bad")
     assert (bad.status, bad.code) == (422, "phone_invalid")
     changed = await atm.post("/v1/atm/phone-numbers", body, key="number")
@@ -107,7 +107,7 @@ async def test_at_a_branch_two_clerks_change_a_number_and_one_takes_a_phone_out(
 async def test_a_lost_phone_is_taken_out_at_an_atm(
     phone: Phone, atm: AtmHost, holder: world.WorldHolder
 ) -> None:
-    body = {"smart_id_number": holder.smart_id_number}
+    body = {"smart_id_number": holder.smart_id_number, "pin_verified": True}
     assert (await atm.post("/v1/atm/device-revocations", body, key="x")).body == {"revoked": True}
     assert await refused(phone.get("/me")) == (401, "unauthenticated")
     assert (await atm.post("/v1/atm/device-revocations", body, key="y")).body == {"revoked": False}

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from tests.wallet.cards.counter import PLACE, Counter, Person, card_id_of
-from wallet.cards import atm, claim, claims
+from wallet.cards import claim, claims
+from wallet.cards.presented import books_for
 from wallet.cards.rules import CardRules
 from wallet.cards.states import CardState, Substatus
 from wallet.clock import TurnedClock
@@ -174,9 +175,9 @@ def test_b1_3_where_the_rule_allows_it_the_issuers_books_decide() -> None:
     number = "91160200" + "0000042"
     number += luhn_digit(number)
     acleda, canadia = BankId("ACLEDA"), BankId("CANADIA")
-    assert atm.books_for(CardRules(), acleda, number) == acleda
-    assert atm.books_for(CardRules(serves_other_banks=True), acleda, number) == canadia
-    assert atm.books_for(CardRules(serves_other_banks=True), acleda, "4111111111111111") == acleda
+    assert books_for(CardRules(), acleda, number) == acleda
+    assert books_for(CardRules(serves_other_banks=True), acleda, number) == canadia
+    assert books_for(CardRules(serves_other_banks=True), acleda, "4111111111111111") == acleda
 
 
 async def test_b1_4_5_10_wrong_pin_frozen_unknown_and_quota_look_alike_on_the_screen(

@@ -9,7 +9,7 @@ import pytest
 
 from tests import world
 from tests.phones import Pocket, wrong
-from tests.wallet.cards.test_interleavings import everything_stored
+from tests.wallet.cards.test_at_rest import everything_stored
 from wallet import cards
 from wallet.access.intents import IntentKind
 from wallet.cards import control, rows
