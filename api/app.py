@@ -22,7 +22,7 @@ from api import description
 from api.edge import Edge
 from api.express import Express, Stop, refuse
 from api.health import health
-from api.intake import hurried, refuse_odd_address
+from api.intake import Patience, hurried, refuse_odd_address
 from api.problems import (
     PROBLEM_TYPE,
     DeclinedProblem,
@@ -93,6 +93,7 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
     app.state.resources = resources
     app.edge = Edge(resources.policy.proxies)
     app.slow_after_s = resources.policy.slow_after_s
+    app.patience = Patience()
     app.state.recognition = Recognition(resources.works)
     app.state.listeners = listeners
     refuse_loose_bodies(app)
@@ -108,13 +109,14 @@ class Application(Litestar):
     express: Express | None = None
     edge = Edge(())
     slow_after_s = SLOW_AFTER_S
+    patience: Patience
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
         self.edge.settle(scope)
-        receive = hurried(receive, self.slow_after_s)
+        receive = hurried(receive, self.slow_after_s, self.patience)
         try:
             refuse_odd_address(scope)
         except Refused as refused:

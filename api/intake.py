@@ -18,7 +18,8 @@ A QR code's text is left as scanned (its check digits are over those very bytes)
 import asyncio
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -31,6 +32,7 @@ LONGEST_QUERY: Final = 4096
 MOST_PARAMETERS: Final = 64
 SLOWEST_BYTES_PER_S: Final = 64 * 1024
 """What has come buys the rest that much time: a long salary file is not a slow one."""
+LOOK_EVERY_S: Final = 0.1
 DEEPEST: Final = 32
 AS_SCANNED: Final = "code"
 """The field of a wish that holds a scanned QR code."""
@@ -64,7 +66,7 @@ def _is_text(raw: bytes) -> bool:
         return False
 
 
-def hurried(receive: Receive, within_s: float) -> Receive:
+def hurried(receive: Receive, within_s: float, patience: "Patience") -> Receive:
     """`receive`, which must bring the whole body within the time. Refuses: TOO_SLOW."""
     ends = asyncio.get_running_loop().time() + within_s
     whole = False
@@ -73,16 +75,51 @@ def hurried(receive: Receive, within_s: float) -> Receive:
         nonlocal whole, ends
         if whole:
             return await receive()
-        try:
-            async with asyncio.timeout_at(ends):
-                message = await receive()
-        except TimeoutError:
-            raise Refused(Reason.TOO_SLOW) from None
+        with patience.until(ends):
+            message = await receive()
         whole = not message.get("more_body", False)
         ends += len(message.get("body", b"")) / SLOWEST_BYTES_PER_S
         return message
 
     return in_time
+
+
+class Patience:
+    """Ends waits whose time is up, looking at all of them every tenth of a second: every request
+    waits for its body, nearly none for long, and a timer for each was a twentieth of a payment.
+    One for each application."""
+
+    def __init__(self) -> None:
+        self._ends: dict[asyncio.Task[Any], float] = {}
+        self._over: set[asyncio.Task[Any]] = set()
+        self._looking: asyncio.TimerHandle | None = None
+
+    @contextmanager
+    def until(self, ends: float) -> Iterator[None]:
+        """Refuses: TOO_SLOW, when the block is still waiting then (or up to a tenth later)."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a request is served in a task
+        self._ends[task] = ends
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if task in self._over and task.uncancel() == 0:
+                raise Refused(Reason.TOO_SLOW) from None
+            raise
+        finally:
+            del self._ends[task]
+            self._over.discard(task)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for task in [task for task, ends in self._ends.items() if ends <= now]:
+            if task not in self._over:
+                self._over.add(task)
+                task.cancel()
+        self._looking = loop.call_later(LOOK_EVERY_S, self._look) if self._ends else None
 
 
 def refuse_deep(body: bytes) -> None:

@@ -204,12 +204,8 @@ class Pocket:
         """Have a code made for the intent, and read it as its message would carry it."""
         assert self.throttle is not None
         intent_id = IntentId(UUID(shown["id"]))
-        subject = await self.works.read(
-            self.actor,
-            self.bank,
-            lambda work: reading.subject_of(work, intent_id, self.device_id, "en"),
-        )
-        await challenges.ask(self.works, self.vault, self.throttle, self.actor, subject)
+        subject = await reading.subject_of(self.teller, self.bank, intent_id, self.device_id, "en")
+        await challenges.Asking(self.teller, self.vault, self.throttle).ask(self.actor, subject)
 
         async def read(work: Work) -> str:
             row = await work.row(

@@ -5,7 +5,8 @@ Reading order, each room standing on those before it:
 1. money, identifiers, clock, outcomes   the nouns everything else is said in
 2. events, khqr                          what is published; the text in a QR code
 3. database, vault, migrations           the one way to PostgreSQL; sealed fields; the tables
-4. writes, outbox, jobs, audit, buckets, throttle  what a transaction leaves behind; Redis gates
+4. writes, outbox, jobs, audit, buckets, calls, throttle  what a transaction leaves behind; Redis
+                                         gates
 5. work                                  one transaction: actor, key, effect, events, commit
 6. turns, teller                         who goes first; concurrent callers served in groups, one
                                          Work a group

@@ -31,6 +31,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from wallet.buckets import Breaker, Buckets, pool_is_out
+from wallet.calls import Calls
 from wallet.outcomes import Reason, Refused
 
 SOCKET_TIMEOUT_S: Final = 0.3
@@ -108,6 +109,7 @@ class Throttle:
         self._answer_timeout_s = answer_timeout_s
         self._breaker = Breaker(elapsed_s)
         self._buckets = Buckets(redis, prefix, answer_within_s=rate_timeout_s, elapsed_s=elapsed_s)
+        self._calls = Calls(redis)
         self._issue = redis.register_script(_ISSUE)
         self._verify = redis.register_script(_VERIFY)
 
@@ -174,7 +176,7 @@ class Throttle:
         """
         key = self._key("chal", challenge_id, tag)
         args: list[bytes | str | int] = [verifier, tx_hash, device, ttl_ms, tries]
-        return bool(await self._ask(lambda: self._issue(keys=[key], args=args)))
+        return bool(await self._ask(lambda: self._calls.call(self._issue, key, args)))
 
     async def verify_challenge(
         self,
@@ -194,7 +196,7 @@ class Throttle:
         """
         key = self._key("chal", challenge_id, tag)
         args: list[bytes | str] = [candidate, tx_hash, device, request_id]
-        code, left = await self._ask(lambda: self._verify(keys=[key], args=args))
+        code, left = await self._ask(lambda: self._calls.call(self._verify, key, args))
         return Tried(verdict=_VERDICTS[code], tries_left=left)
 
     async def alive(self) -> bool:

@@ -22,7 +22,7 @@ from api.resources import Resources
 from api.security import HolderCaller
 from api.wire import Body, named_field
 from wallet.access import challenges, otp, reading
-from wallet.access.challenges import CODE_DIGITS, Gate
+from wallet.access.challenges import CODE_DIGITS, Asking, Gate
 from wallet.access.intents import Asked, Authorising
 from wallet.access.signing import unbase64url
 from wallet.identifiers import IntentId, Secret
@@ -216,15 +216,11 @@ async def show_intent(
 
 @post("/intents/{intent_id:uuid}/code", status_code=202, summary="Have a code sent by SMS")
 async def send_code(intent_id: IntentId, caller: HolderCaller, resources: Resources) -> SentCode:
-    works = resources.works
-    subject = await works.read(
-        caller.actor,
-        caller.bank,
-        lambda work: reading.subject_of(work, intent_id, caller.device_id, caller.language),
+    teller, vault, throttle = resources.teller, resources.vault, resources.throttle
+    subject = await reading.subject_of(
+        teller, caller.bank, intent_id, caller.device_id, caller.language
     )
-    expires_at = await challenges.ask(
-        works, resources.vault, resources.throttle, caller.actor, subject
-    )
+    expires_at = await Asking(teller, vault, throttle).ask(caller.actor, subject)
     return SentCode(expires_at=expires_at)
 
 

@@ -32,8 +32,8 @@ from wallet.identifiers import BankId, DeviceId, HolderId, IntentId, Secret, new
 from wallet.outcomes import Done, GroupAnswer, Reason, Refused
 from wallet.teller import Lane, Teller
 from wallet.throttle import Throttle, Verdict
-from wallet.vault import Vault, person_scope
-from wallet.work import Actor, Work, Works
+from wallet.vault import Plain, Vault, person_scope
+from wallet.work import Actor, ActorKind, Work, Works
 
 LIFE: Final = timedelta(seconds=120)
 CODE_DIGITS: Final = 8
@@ -117,65 +117,117 @@ def code_over(key: bytes, tx_hash: bytes) -> str:
 # asking
 
 
-async def ask(
-    works: Works, vault: Vault, throttle: Throttle, actor: Actor, subject: Subject
-) -> datetime:
-    """Make a code for an intent and have it sent; answers until when it is good.
+class _Wanted(Struct, frozen=True, kw_only=True):
+    """A code whose gate is open, to be written down and sent."""
 
-    The gate is opened first: with Redis gone nothing is written and nothing sent.
-    Refuses: OTP_UNAVAILABLE, RATE_LIMITED (3 codes in 10 minutes), INTENT_EXPIRED.
-    """
-    challenge_id, key = new_id(), secrets.token_bytes(KEY_BYTES)
-    verifier = _verifier(vault, challenge_id, code_over(key, subject.tx_hash), subject.tx_hash)
-    await throttle.issue_challenge(
-        str(challenge_id),
-        verifier,
-        subject.tx_hash,
-        str(subject.device_id),
-        int(LIFE.total_seconds() * 1000),
-        TRIES,
-        tag=str(subject.holder_id),
-    )
-
-    return await works.perform(
-        actor, subject.bank, lambda work: _write(work, vault, subject, challenge_id, key)
-    )
+    subject: Subject
+    actor: Actor
+    challenge_id: UUID
+    key: bytes
 
 
-async def _write(
-    work: Work, vault: Vault, subject: Subject, challenge_id: UUID, key: bytes
-) -> datetime:
-    await _refuse_too_many(work, subject.holder_id)
-    expires_at = min(work.now + LIFE, subject.expires_at)
-    if expires_at <= work.now:
-        raise Refused(Reason.INTENT_EXPIRED)
-    scope = person_scope(subject.holder_id)
-    sealed = await vault.seal(work, scope, "otp_challenges", "key_sealed", challenge_id, key)
-    await work.execute(_REPLACE, subject.intent_id)
-    await work.execute(
-        _ADD,
-        challenge_id,
-        subject.bank,
-        subject.holder_id,
-        subject.intent_id,
-        subject.tx_hash,
-        sealed,
-        _worded(subject),
-        work.now,
-        expires_at,
-    )
-    work.later(SEND, {"bank": subject.bank, "challenge_id": str(challenge_id)})
-    work.note("otp.ask", str(subject.intent_id), holder_id=subject.holder_id)
-    return expires_at
+class Asking:
+    """Codes asked for at one door: whoever asks at once is written down at once."""
+
+    def __init__(self, teller: Teller, vault: Vault, throttle: Throttle) -> None:
+        self._teller = teller
+        self._vault = vault
+        self._throttle = throttle
+        self._lane: Lane[_Wanted] = Lane("otp.ask", self._write, caller=ActorKind.DEVICE)
+
+    async def ask(self, actor: Actor, subject: Subject) -> datetime:
+        """Make a code for an intent and have it sent; answers until when it is good.
+
+        The gate is opened first: with Redis gone nothing is written and nothing sent.
+        Refuses: OTP_UNAVAILABLE, RATE_LIMITED (3 codes in 10 minutes), INTENT_EXPIRED, BUSY.
+        """
+        challenge_id, key = new_id(), secrets.token_bytes(KEY_BYTES)
+        code = code_over(key, subject.tx_hash)
+        await self._throttle.issue_challenge(
+            str(challenge_id),
+            _verifier(self._vault, challenge_id, code, subject.tx_hash),
+            subject.tx_hash,
+            str(subject.device_id),
+            int(LIFE.total_seconds() * 1000),
+            TRIES,
+            tag=str(subject.holder_id),
+        )
+        wanted = _Wanted(subject=subject, actor=actor, challenge_id=challenge_id, key=key)
+        outcome = await self._teller.ask(self._lane, subject.bank, wanted)
+        assert isinstance(outcome, Done)  # noqa: S101 - this lane declines nothing
+        expires_at: datetime = outcome.answer["expires_at"]
+        return expires_at
+
+    async def _write(self, work: Work, asked: Sequence[_Wanted]) -> Sequence[GroupAnswer]:
+        recent = await _recent(work, {one.subject.holder_id for one in asked})
+        answers = [_decide_asked(one.subject, recent, work.now) for one in asked]
+        made = [one for one, answer in zip(asked, answers, strict=True) if isinstance(answer, Done)]
+        if made:
+            await work.execute(_REPLACE, [one.subject.intent_id for one in made])
+            sealed = await self._vault.seal_many(work, [_key_of(one) for one in made])
+            work.store(
+                "otp_challenges", _ADD, work.bank, work.now, *_columns(made, sealed, work.now)
+            )
+        for one in made:
+            subject, bank = one.subject, one.subject.bank
+            work.later(SEND, {"bank": bank, "challenge_id": str(one.challenge_id)})
+            holder_id, of_intent = subject.holder_id, str(subject.intent_id)
+            work.note("otp.ask", of_intent, holder_id=holder_id, actor=one.actor)
+        return answers
 
 
-async def _refuse_too_many(work: Work, holder_id: HolderId) -> None:
+async def _recent(work: Work, holders: set[HolderId]) -> dict[HolderId, list[datetime]]:
+    """When each holder had codes made within the window, in order."""
     # One asker of a holder at a time, so that parallel ones cannot both be the third.
-    await work.execute(_ONE_ASKER, str(holder_id))
-    oldest = await work.value(_NTH_NEWEST, holder_id, work.now - CODES_WINDOW, CODES_AT_MOST - 1)
-    if oldest is not None:
-        pause = int((oldest + CODES_WINDOW - work.now).total_seconds()) + 1
-        raise Refused(Reason.RATE_LIMITED, retry_after_s=pause)
+    await work.execute(_ONE_ASKER, [str(holder_id) for holder_id in holders])
+    recent: dict[HolderId, list[datetime]] = {holder_id: [] for holder_id in holders}
+    for row in await work.rows(_MADE, list(holders), work.now - CODES_WINDOW):
+        recent[row["holder_id"]].append(row["created_at"])
+    return recent
+
+
+def _decide_asked(
+    subject: Subject, recent: dict[HolderId, list[datetime]], now: datetime
+) -> Done | Refused:
+    """Whether this code may be made, after those before it in the group."""
+    made = recent[subject.holder_id]
+    if len(made) >= CODES_AT_MOST:
+        pause = int((made[-CODES_AT_MOST] + CODES_WINDOW - now).total_seconds()) + 1
+        return Refused(Reason.RATE_LIMITED, retry_after_s=pause)
+    if subject.expires_at <= now:
+        return Refused(Reason.INTENT_EXPIRED)
+    made.append(now)
+    return Done(answer={"expires_at": min(now + LIFE, subject.expires_at)})
+
+
+def _key_of(one: _Wanted) -> Plain:
+    return Plain(
+        scope=person_scope(one.subject.holder_id),
+        table="otp_challenges",
+        column="key_sealed",
+        row_id=one.challenge_id,
+        plaintext=one.key,
+    )
+
+
+def _columns(
+    made: Sequence[_Wanted], sealed: Sequence[bytes], now: datetime
+) -> tuple[list[Any], ...]:
+    newest = {one.subject.intent_id: one.challenge_id for one in made}
+    return (
+        [one.challenge_id for one in made],
+        [one.subject.holder_id for one in made],
+        [one.subject.intent_id for one in made],
+        [one.subject.tx_hash for one in made],
+        list(sealed),
+        [_worded(one.subject) for one in made],
+        # of two for one intent within a group the last is good
+        [
+            "OPEN" if newest[one.subject.intent_id] == one.challenge_id else "REPLACED"
+            for one in made
+        ],
+        [min(now + LIFE, one.subject.expires_at) for one in made],
+    )
 
 
 def _worded(subject: Subject) -> str:
@@ -189,21 +241,28 @@ def _worded(subject: Subject) -> str:
     return head + act.replace("{", "(").replace("}", ")")
 
 
-_ONE_ASKER: Final = "select pg_advisory_xact_lock(hashtextextended('otp.ask:' || $1, 0))"
+_ONE_ASKER: Final = """
+select pg_advisory_xact_lock(lock) from (
+    select hashtextextended('otp.ask:' || holder, 0) as lock
+    from unnest($1::text[]) as holder order by lock) as in_order
+"""
 
-_NTH_NEWEST: Final = """
-select created_at from otp_challenges where holder_id = $1 and created_at > $2
-order by created_at desc offset $3 limit 1
+_MADE: Final = """
+select holder_id, created_at from otp_challenges
+where holder_id = any($1) and created_at > $2 order by created_at
 """
 
 _REPLACE: Final = """
-update otp_challenges set state = 'REPLACED' where intent_id = $1 and state = 'OPEN'
+update otp_challenges set state = 'REPLACED' where intent_id = any($1) and state = 'OPEN'
 """
 
 _ADD: Final = """
-insert into otp_challenges (id, bank, holder_id, intent_id, tx_hash, key_sealed, message, state,
-                            created_at, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, 'OPEN', $8, $9)
+insert into otp_challenges (bank, created_at, id, holder_id, intent_id, tx_hash, key_sealed,
+                            message, state, expires_at)
+select $1, $2, id, holder_id, intent_id, tx_hash, key_sealed, message, state, expires_at
+from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::bytea[], $8::text[], $9::text[],
+            $10::timestamptz[])
+     as fresh (id, holder_id, intent_id, tx_hash, key_sealed, message, state, expires_at)
 """
 
 

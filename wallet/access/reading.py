@@ -4,14 +4,18 @@ Promise: nothing is changed here; an intent past its moment reads EXPIRED whatev
 Who calls: the mobile door.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from wallet.access import drafts
 from wallet.access.challenges import Subject
 from wallet.access.intents import digest_of, money_of
-from wallet.identifiers import DeviceId, HolderId, IntentId
-from wallet.outcomes import Reason, Refused
-from wallet.work import Work
+from wallet.database import Record
+from wallet.identifiers import BankId, DeviceId, HolderId, IntentId
+from wallet.outcomes import Done, GroupAnswer, Reason, Refused
+from wallet.teller import Lane, Teller
+from wallet.work import ActorKind, Work
 
 
 async def kind_of(work: Work, intent_id: IntentId, holder_id: HolderId) -> str:
@@ -45,23 +49,42 @@ async def seen(work: Work, intent_id: IntentId, holder_id: HolderId) -> dict[str
 
 
 async def subject_of(
-    work: Work, intent_id: IntentId, device_id: DeviceId, language: str
+    teller: Teller, bank: BankId, intent_id: IntentId, device_id: DeviceId, language: str
 ) -> Subject:
     """What a one-time password may be asked for: the device's own open intent that needs one.
 
-    Refuses: NOT_FOUND, INTENT_NOT_PENDING, INTENT_EXPIRED, ILLEGAL_TRANSITION (it needs none).
+    Refuses: NOT_FOUND, INTENT_NOT_PENDING, INTENT_EXPIRED, ILLEGAL_TRANSITION (it needs none),
+    BUSY.
     """
-    row = await work.row(_SUBJECT, intent_id, device_id)
-    if row is None:
-        raise Refused(Reason.NOT_FOUND)
+    found = await teller.ask(_SUBJECTS, bank, (intent_id, device_id, language))
+    assert isinstance(found, Done)  # noqa: S101 - this lane declines nothing
+    subject: Subject = found.answer["subject"]
+    return subject
+
+
+async def _subjects(
+    work: Work, asked: Sequence[tuple[IntentId, DeviceId, str]]
+) -> list[GroupAnswer]:
+    rows = {row["id"]: row for row in await work.rows(_OF_INTENTS, [one[0] for one in asked])}
+    return [
+        _decide_subject(rows.get(intent_id), device_id, language, work.now)
+        for intent_id, device_id, language in asked
+    ]
+
+
+def _decide_subject(
+    row: Record | None, device_id: DeviceId, language: str, now: datetime
+) -> Done | Refused:
+    if row is None or row["device_id"] != device_id:
+        return Refused(Reason.NOT_FOUND)
     if row["state"] != "PENDING":
-        raise Refused(Reason.INTENT_NOT_PENDING)
-    if row["expires_at"] <= work.now:
-        raise Refused(Reason.INTENT_EXPIRED)
+        return Refused(Reason.INTENT_NOT_PENDING)
+    if row["expires_at"] <= now:
+        return Refused(Reason.INTENT_EXPIRED)
     if not row["otp_needed"]:
-        raise Refused(Reason.ILLEGAL_TRANSITION)
-    return Subject(
-        intent_id=intent_id,
+        return Refused(Reason.ILLEGAL_TRANSITION)
+    subject = Subject(
+        intent_id=row["id"],
         holder_id=row["holder_id"],
         device_id=device_id,
         bank=row["bank"],
@@ -70,7 +93,12 @@ async def subject_of(
         language=language,
         expires_at=row["expires_at"],
     )
+    return Done(answer={"subject": subject})
 
+
+_SUBJECTS: Final[Lane[tuple[IntentId, DeviceId, str]]] = Lane(
+    "otp.subject", _subjects, caller=ActorKind.DEVICE
+)
 
 _KIND_OF: Final = "select kind from intents where id = $1 and holder_id = $2"
 
@@ -80,8 +108,8 @@ select id, kind, state, text_en, text_km, amount_minor, currency, payee, facts, 
 from intents where id = $1 and holder_id = $2
 """
 
-_SUBJECT: Final = """
+_OF_INTENTS: Final = """
 select id, bank, holder_id, device_id, kind, text_en, text_km, amount_minor, currency, payee,
        nonce, otp_needed, state, expires_at
-from intents where id = $1 and device_id = $2
+from intents where id = any($1)
 """
