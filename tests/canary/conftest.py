@@ -1,5 +1,3 @@
-from collections.abc import AsyncIterator
-
 import pytest
 
 from runtime.embedded import Embedded
@@ -11,7 +9,7 @@ __all__ = ["desk", "dialled", "hashing", "resources", "throttle"]
 
 
 @pytest.fixture
-async def database_url(database_url: str, servers: Embedded) -> AsyncIterator[str]:
+async def database_url(database_url: str, servers: Embedded) -> str:
     """A database whose server says every statement with its parameters, from its first one on."""
     await told_whole(database_url)
-    yield database_url
+    return database_url

@@ -13,6 +13,8 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.resources import Resources
+from notifications.channels.sms import HttpSms
+from notifications.delivery import deliver_next
 from runtime.handlers import handlers
 from runtime.operators import HttpOperators
 from runtime.token_service import HttpTokenService
@@ -24,8 +26,6 @@ from simulators.sms_gateway import Messages, SmsGateway
 from simulators.telco import Telco
 from simulators.telco_books import Books
 from simulators.token_service import TokenBooks, TokenServer
-from notifications.channels.sms import HttpSms
-from notifications.delivery import deliver_next
 from tests import world
 from tests.canary.ear import TOPPED_UP
 from tests.canary.spelling import CHECK_VALUE, Secrets

@@ -94,7 +94,7 @@ async def rows_of(url: str) -> Place:
     found: list[bytes] = []
     for table in tables:
         found.append(table["name"].encode())
-        for row in await connection.fetch(f"select * from {table['name']}"):  # noqa: S608
+        for row in await connection.fetch(f"select * from {table['name']}"):
             found.append(b"\t".join(_bytes_of(value) for value in row.values()))
     await connection.close()
     return Place("database", b"\n".join(found))
@@ -169,7 +169,7 @@ class RedisSeen:
 
 
 async def _value(client: "Redis", key: bytes) -> bytes:
-    kind = (await client.type(key)).decode()
+    kind: Any = await client.type(key)
     read: Any = {
         "string": client.get,
         "hash": client.hgetall,
@@ -177,6 +177,6 @@ async def _value(client: "Redis", key: bytes) -> bytes:
         "set": client.smembers,
         "zset": lambda key: client.zrange(key, 0, -1),
         "stream": client.xrange,
-    }.get(kind)
+    }.get(kind.decode())
     value = None if read is None else await read(key)
     return key + b" " + (value if isinstance(value, bytes) else repr(value).encode())

@@ -40,7 +40,7 @@ CARRIED = {
 
 OPEN = {"database", "pg_dump", "PostgreSQL's log"}
 """Where a number that was topped up stands in clear: the room of top-ups compares by it, and the
-text the holder signed names it. An open threat of docs/threat-model.md, and nowhere else allowed."""
+text the holder signed names it. Open in docs/threat-model.md, and allowed nowhere else."""
 
 MARK = "a-mark-that-was-planted-on-purpose"
 
