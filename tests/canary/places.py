@@ -150,6 +150,7 @@ class RedisSeen:
             await asyncio.gather(listening, return_exceptions=True)
             await connection.disconnect()
             await client.config_set("slowlog-log-slower-than", 10_000)
+            await client.config_set("slowlog-max-len", 128)
             await client.aclose()
 
     async def _listen(self, connection: Any) -> None:
