@@ -4,6 +4,7 @@ Promise: total over `Reason`; the body says the stable `code`, both languages, w
 again may help, and nothing of the inside. Who calls: every door, the application frame.
 """
 
+import re
 from typing import Any, Final
 
 from msgspec import Struct
@@ -207,9 +208,19 @@ def problem_of(
         retryable=reason.retryable,
         declined=declined,
         facts=shown or None,
-        fields=fields,
+        fields=None if fields is None else _without_numbers(fields),
         retry_after_s=int(pause) if pause is not None else None,
     )
+
+
+_ODD_NAME: Final = re.compile(r"(?<=unknown field `)[^`]*[0-9]{6}[^`]*(?=`)")
+_NUMBER: Final = re.compile(r"[0-9]{6,}")
+
+
+def _without_numbers(fields: dict[str, str]) -> dict[str, str]:
+    """A field that nobody knows is told by its name, unless that could be a number or a code which
+    came into the wrong place: an answer is kept by more hands than a request."""
+    return {_NUMBER.sub("...", name): _ODD_NAME.sub("...", told) for name, told in fields.items()}
 
 
 class FieldsRefused(Refused):

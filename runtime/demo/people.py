@@ -95,7 +95,8 @@ class Holder:
         if pairing["state"] == "WAITING":
             code = pairing["code"]
             say(f"the app shows pairing code {code[:4]} {code[4:]}; card and PIN at the ATM")
-            key = self._memory.key(f"pair:{code}")
+            # the key is kept in clear, the code must not be
+            key = self._memory.key(f"pair:{pairing['pairing_id']}")
             body = {"smart_id_number": self.smart_id_number, "pin_verified": True, "code": code}
             answer = await patiently(lambda: host.post("/v1/atm/pairings/confirm", body, key=key))
             if answer.status != 200:

@@ -242,7 +242,9 @@ async def _challenge(work: Work, member: Member, token: str, purpose: str) -> by
 async def _spend_challenge(work: Work, member: Member, token: str, purpose: str) -> bytes | None:
     """The challenge that waits for an answer in this session; it waits no longer."""
     row = await work.row(_SPEND, member.id, purpose)
-    if row is None or row["expires_at"] <= work.now or row["token_hash"] != _hash(Secret(token)):
+    if row is None or row["expires_at"] <= work.now:
+        return None
+    if not secrets.compare_digest(row["token_hash"], _hash(Secret(token))):
         return None
     challenge: bytes = row["challenge"]
     return challenge

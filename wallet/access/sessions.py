@@ -17,6 +17,7 @@ Who calls: the mobile door (sign in, `Recognition` on every request), devices (r
 
 import asyncio
 import hashlib
+import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -174,7 +175,7 @@ async def _decide_and_open(
         pin = await pins.locked(work, account.holder_id)
         if pin is None:
             return None
-        right_now = right and pin.encoded == account.encoded
+        right_now = right and hmac.compare_digest(pin.encoded, account.encoded)
         if not await pins.count(work, account.holder_id, pin, right=right_now):
             work.note("session.failed", str(account.device_id), holder_id=account.holder_id)
             return None

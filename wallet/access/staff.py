@@ -136,7 +136,9 @@ async def sign_in(
 
     async def decide(work: Work) -> SignedIn | None:
         account = await work.struct(_Account, _LOCK_BY_LOGIN, tried.login, tried.kind)
-        same_hash = account is not None and account.passphrase_hash == encoded
+        same_hash = account is not None and hmac.compare_digest(
+            account.passphrase_hash, encoded or ""
+        )
         proven = await _prove(work, vault, account, tried.code, also=right and same_hash)
         if account is None or not proven:
             work.note("staff.sign_in_failed", "unknown" if account is None else str(account.id))
