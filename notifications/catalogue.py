@@ -155,6 +155,14 @@ _CARD_CAUSES: Final = {
         "កាតបានភ្ជាប់នឹងហាងរបស់វា",
         "កាតបញ្ចប់ដោយលេខ {last_four} ចាប់ពីពេលនេះបង់បានតែហាងដែលវាទើបបង់ប៉ុណ្ណោះ។",
     ),
+    "answered_too_late": _Words(
+        "Card usable as before",
+        "The shop did not get our answer in time and was not paid. Your card ending {last_four} "
+        "can be used as before.",
+        "កាតអាចប្រើបានដូចមុន",
+        "ហាងមិនបានទទួលចម្លើយរបស់យើងទាន់ពេល ហើយមិនបានទទួលប្រាក់ទេ។ "
+        "កាតបញ្ចប់ដោយលេខ {last_four} អាចប្រើបានដូចមុន។",
+    ),
     "wrong_details": _Words(
         "Somebody typed wrong card details",
         "The security code of your card ending {last_four} was typed wrong too often and locked. "

@@ -102,6 +102,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """How long to hold, where the shop says so (a hotel); none: the programme's own time."""
     too_late: bool = False
     """Our own reversal of a request that was answered after its deadline."""
+    undoes: Kind = Kind.AUTHORIZATION
+    """Of such a reversal: what kind of request. Of an increment only that is taken back."""
 
     @property
     def lifecycle(self) -> str:
@@ -112,7 +114,7 @@ class Message(Struct, frozen=True, kw_only=True):
     def message_key(self) -> str:
         """One network key may name a request, its reversal and its clearing: the class tells."""
         if self.too_late:
-            return f"{TOO_LATE}{CLASSES[Kind.AUTHORIZATION]}|{self.key}"
+            return f"{TOO_LATE}{CLASSES[self.undoes]}|{self.key}"
         return f"{CLASSES[self.kind]}|{self.key}"
 
     @property
@@ -163,7 +165,9 @@ def undoing(message: Message) -> Message:
         key=message.key,
         original=message.lifecycle,
         network=message.network,
+        money=message.money if message.kind is Kind.INCREMENT else None,
         too_late=True,
+        undoes=message.kind,
     )
 
 

@@ -124,6 +124,16 @@ select card_id, count(*)::int as times from card_changes
 """
 
 
+async def ever(work: Work, card_ids: Sequence[CardId], act: str) -> set[CardId]:
+    """Which of the cards have `act` in their history."""
+    return {CardId(row["card_id"]) for row in await work.rows(_EVER, list(card_ids), act)}
+
+
+_EVER: Final = """
+select distinct card_id from card_changes where card_id = any($1::uuid[]) and act = $2
+"""
+
+
 async def history_of(work: Work, card_id: CardId) -> list[dict[str, Any]]:
     """What happened to a card, oldest first."""
     return [dict(record) for record in await work.rows(_HISTORY_OF, card_id)]
