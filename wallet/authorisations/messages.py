@@ -50,6 +50,8 @@ class Kind(enum.StrEnum):
     """Allowed and taken in one message."""
     FORCE_POST = "FORCE_POST"
     RETURN = "RETURN"
+    RETURN_REVERSAL = "RETURN_REVERSAL"
+    """A return taken back: what had come back is taken again."""
     BALANCE_INQUIRY = "BALANCE_INQUIRY"
 
 
@@ -151,6 +153,7 @@ CLASSES: Final = {
     Kind.CLEARING: "clearing",
     Kind.FORCE_POST: "clearing",
     Kind.RETURN: "return",
+    Kind.RETURN_REVERSAL: "return_reversal",
 }
 
 TOO_LATE: Final = "too_late|"

@@ -39,6 +39,7 @@ class Cause(enum.StrEnum):
     ADVICE_RAISED = "ADVICE_RAISED"
     ACCOUNT_CLOSED = "ACCOUNT_CLOSED"
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
+    RETURN_REVERSED = "RETURN_REVERSED"
 
 
 class Purchase(Struct, frozen=True, kw_only=True):

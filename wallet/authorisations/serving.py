@@ -28,6 +28,7 @@ from wallet.authorisations.messages import REQUESTS, Kind, Message, undoing
 from wallet.authorisations.records import Life, Lives
 from wallet.authorisations.releasing import expire, reverse
 from wallet.authorisations.requests import advise, authorise, increment, inquire
+from wallet.authorisations.retaking import take_again
 from wallet.authorisations.settling import clear, give_back
 from wallet.authorisations.states import Counted, Standing
 from wallet.cards.purchasing import Tray, open_tray
@@ -171,6 +172,7 @@ _ACTS: Final[dict[Kind, Act]] = {
     Kind.CLEARING: clear,
     Kind.FORCE_POST: clear,
     Kind.RETURN: give_back,
+    Kind.RETURN_REVERSAL: take_again,
 }
 
 _HABITUAL: Final = frozenset({Kind.AUTHORIZATION, Kind.FINANCIAL})

@@ -1,6 +1,7 @@
 """An approval that its shop never heard of leaves no mark on the card; every other one does."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from wallet.cards import changing
 from wallet.work import SYSTEM, Work
 
 
-async def unheard(till: Till, minor: int = 10_000, **more: object) -> Message:
+async def unheard(till: Till, minor: int = 10_000, **more: Any) -> Message:
     """A purchase that is approved, and answered after its deadline."""
     message = till.message(Kind.AUTHORIZATION, minor, deadline=till.clock.now() + SOON, **more)
     till.slow_by(timedelta(seconds=6))
