@@ -36,7 +36,7 @@ half minute that a fresh code may have to be waited for."""
 TOPUP_GRACE_S: Final = 20
 """Instead of a minute: the operator here either knows a top-up at once or never heard of it."""
 
-_FAILURES: Final = (story.StoryError, PhoneError, OfficerError, httpx.HTTPError)
+_FAILURES: Final = (people.StoryError, PhoneError, OfficerError, httpx.HTTPError)
 
 
 def main(settings: Settings, *, once: bool = False) -> int:

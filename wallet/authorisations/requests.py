@@ -75,8 +75,8 @@ def authorise(counter: Counter, message: Message, life: Life) -> Outcome:
         counter.tray.approve(card, replace(purchase, money=money), life.purchase.id)
         account, country = card.account_id, life.purchase.merchant.country
         counter.habits.count(account, moved.cardholder, country)
-    left = counter.left(life, message, taken)
-    outcome = counter.answer(life, message, taken, moved, approved_minor=allowed_s, **left)
+    told = counter.left(life, message, taken)
+    outcome = counter.answer(life, message, taken, moved, approved_minor=allowed_s, **told)
     counter.record(life, message, taken, moved, outcome)
     telling.allowed(counter, life, message, taken, moved, allowed_s)
     return outcome
