@@ -34,6 +34,9 @@ select smartid_table('bank_requests');
 revoke delete on bank_requests from smartid_app;
 select smartid_wall('bank_requests');
 
+-- What a top-up costs beside its price, in the same currency; held and ended with it.
+alter table topups add column fee_minor bigint not null default 0 check (fee_minor >= 0);
+
 create index shortfalls_newest on shortfalls (bank, at desc, transfer_id desc);
 
 select smartid_open('bank_requests', 'bank', 'select, insert, update');
