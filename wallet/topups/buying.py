@@ -191,18 +191,11 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
         if order.line in recent and not order.plan.confirm_repeat:
             return _repeat_refusal(order.plan)
         credit = floats[order.price.currency, order.plan.operator]
-        want, legs = wants[id(order)], [_posting(order, wallet, credit)]
-        if not book.seen(legs[0].id):
-            declined = decide_signed(order.fee, fee_of(fees, limits, want)) or limits.check(want)
-            if declined is not None:
-                return declined
-        if order.fee is not None:
-            legs.append(_fee_posting(order, order.fee, wallet, income))
-        posted = hold_all(book, legs, HOLD_FOR)
+        want, legs = wants[id(order)], _legs(order, wallet, credit, income)
+        due = order.fee if book.seen(legs[0].id) else fee_of(fees, limits, want)
+        posted = decide_signed(order.fee, due) or hold_counted(book, limits, want, legs)
         if isinstance(posted, Declined):
             return posted
-        if not posted.repeated:
-            limits.count(want)
         recent.add(order.line)
         return _held_answer(order, posted, limits.left(want))
 
@@ -298,17 +291,33 @@ def _posting(order: _Order, wallet: AccountId, credit: AccountId) -> Posting:
     )
 
 
-def _fee_posting(
-    order: _Order, fee: Money, wallet: AccountId, income: dict[Currency, AccountId]
-) -> Posting:
-    return Posting(
-        id=fee_id(TransferId(order.consumed.intent_id)),
+def _legs(
+    order: _Order, wallet: AccountId, credit: AccountId, income: dict[Currency, AccountId]
+) -> list[Posting]:
+    """The price, and its fee if there is one."""
+    price, fee = _posting(order, wallet, credit), order.fee
+    if fee is None:
+        return [price]
+    taken = Posting(
+        id=fee_id(price.id),
         debit=wallet,
         credit=income[fee.currency],
         money=fee,
         kind=TransferKind.FEE,
         reference=order.consumed.intent_id,
     )
+    return [price, taken]
+
+
+def hold_counted(
+    book: Book, limits: Limits, want: Want, legs: Sequence[Posting]
+) -> Posted | Declined:
+    """Hold what the limits allow, and count it once. Declines: limit_exceeded; as `hold_all`."""
+    declined = None if book.seen(legs[0].id) else limits.check(want)
+    posted = declined or hold_all(book, legs, HOLD_FOR)
+    if isinstance(posted, Posted) and not posted.repeated:
+        limits.count(want)
+    return posted
 
 
 def hold_all(book: Book, legs: Sequence[Posting], lasts: timedelta) -> Posted | Declined:
