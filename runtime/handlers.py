@@ -13,7 +13,7 @@ from uuid import UUID
 from api.resources import Resources
 from runtime.operators import HttpOperators
 from runtime.token_service import HttpTokenService
-from wallet import limits, topups
+from wallet import limits, operations, topups
 from wallet.access import challenges, emergency, numbers, telling
 from wallet.access.challenges import SmsPort
 from wallet.authorisations.expiring import expire_due
@@ -72,6 +72,7 @@ def handlers(
         undo.JOB: partial(_lapse_claim, resources),
         days.CLOSE_JOB: partial(_close_day, resources),
         emergency.ALARM_JOB: partial(_ring_alarm, resources),
+        operations.SETTLE_JOB: partial(_settle_shortfall, resources),
     }
 
 
@@ -171,6 +172,15 @@ async def _close_day(resources: Resources, job: Job) -> None:
         raise Again(DIFFERENCE_PAUSE_S)
     if closed.state is not days.DayState.CLOSED:
         raise Again(1.0)
+
+
+async def _settle_shortfall(resources: Resources, job: Job) -> None:
+    request_id = UUID(job.payload["request_id"])
+
+    async def settle(work: Work) -> None:
+        await operations.settle(work, request_id)
+
+    await resources.works.perform(WORKER, BankId(job.payload["bank"]), settle)
 
 
 async def _ring_alarm(resources: Resources, job: Job) -> None:

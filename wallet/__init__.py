@@ -18,6 +18,7 @@ Reading order, each room standing on those before it:
 9. exchange, controls, cards             riel and dollars; which purchases cards, holders and banks
                                          allow; virtual cards tied to the Smart ID
 10. salary, topups, qr, authorisations   how money comes and goes
-11. disputes, proposals                  putting right what went wrong; four eyes on the terms
+11. disputes, proposals, operations      putting right what went wrong; four eyes on the terms, on
+                                         shortfalls and on tiers
 12. disclosure, erasure                  what a bank holds on a person; a person made unreadable
 """

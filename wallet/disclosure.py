@@ -103,6 +103,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "applications": _of("applications"),
     "accounts": _of("accounts"),
     "limit_tiers": _of("limit_tiers"),
+    "bank_requests": _of("bank_requests", "'maker', 'checker'"),
     "devices": _of("devices", "'public_key'"),
     "sessions": _of("sessions", "'token_hash'"),
     "pairings": _of("pairings", "'code_index', 'secret_hash', 'public_key', 'nonce'"),

@@ -8,7 +8,8 @@ the table says so. The table is effective-dated and changed by two people (propo
     line fits, `used` below its `free`  -> free
     line fits otherwise                 -> its fee, for amounts up to its band
 
-Owns no table: the sheets are terms'. Who calls: cards, qr (asking and charging), proposals.
+Owns no table: the sheets are terms'. Who calls: cards, qr, topups (asking and charging),
+proposals.
 """
 
 import enum
@@ -37,6 +38,7 @@ class Function(enum.StrEnum):
     CARD = "card"
     QR_PAYMENT = "qr_payment"
     CARD_PURCHASE = "card_purchase"
+    TOPUP = "topup"
 
 
 class Network(enum.StrEnum):
@@ -129,8 +131,13 @@ def counted_for(sheet: FeeSheet, function: Function) -> tuple[Rule, ...]:
     """What payments must count towards (`Want.also`), where a number of them a month is free."""
     if function is Function.CARD or not _has_free(sheet, function):
         return ()
+    return (monthly(function),)
+
+
+def monthly(function: Function) -> Rule:
+    """How payments of a month are counted for the free ones."""
     kind = TransferKind(function.value)
-    return (Rule(window=Window.MONTH, currency=Currency.KHR, both=True, kind=kind),)
+    return Rule(window=Window.MONTH, currency=Currency.KHR, both=True, kind=kind)
 
 
 def _has_free(sheet: FeeSheet, function: Function) -> bool:

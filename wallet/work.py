@@ -137,7 +137,8 @@ class Work:
         connection: Connection,
         actor: Actor,
         bank: BankId | None,
-        now: datetime,
+        clock: Clock,
+        database_now: datetime,
         known: dict[Any, Any],
     ) -> None:
         self._raw = connection.raw
@@ -145,7 +146,9 @@ class Work:
         """Committed facts that never change, remembered across this process's Works."""
         self.actor = actor
         self.bank = bank
-        self.now = now
+        self.moment = clock.at
+        """What the database's clock, read anew, says: behind a lock that was waited for."""
+        self.now = clock.at(database_now)
         self._events: list[Event] = []
         self._notes: list[audit.Note] = []
         self._jobs: list[jobs.Wanted] = []
@@ -391,7 +394,7 @@ class Works:
             connection = await self._database.acquire()
             try:
                 database_now = await connection.begin_read(actor.wall(bank, as_caller))
-                work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
+                work = Work(connection, actor, bank, self.clock, database_now, self._known)
                 result = await query(work)
                 await connection.commit()
                 return result
@@ -411,7 +414,7 @@ class Works:
         connection = await self._database.acquire()
         try:
             database_now, xid = await connection.begin(wall)
-            work = Work(connection, actor, bank, self.clock.at(database_now), self._known)
+            work = Work(connection, actor, bank, self.clock, database_now, self._known)
             result = await act(work)
             await work.flush()
             try:

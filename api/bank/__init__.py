@@ -3,7 +3,7 @@ controls; a person's data."""
 
 from typing import Any, Final
 
-from api.bank import books, controls, funnel, pairings, people, phones, terms
+from api.bank import books, controls, funnel, operations, pairings, people, phones, terms
 from api.security import house_machines, staff_door
 from wallet.access.machines import MachineKind
 from wallet.access.members import StaffKind
@@ -14,6 +14,7 @@ HANDLERS: Final[list[Any]] = [
     *phones.HANDLERS,
     *terms.HANDLERS,
     *books.HANDLERS,
+    *operations.HANDLERS,
     *controls.HANDLERS,
     *people.HANDLERS,
 ]

@@ -1,22 +1,27 @@
-"""A bank's own books at its door: business days, and the trial balance each leaves.
+"""A bank's own books at its door: business days, the trial balance each leaves, house accounts.
 
-Promise: the bank is the clerk's own, and sums only: no holder, no wallet. Who calls: bank clerks,
-bank operations.
+Promise: the bank is the clerk's own; sums, and entries of house accounts: no holder, no wallet.
+Who calls: bank clerks, bank operations.
 """
 
 from datetime import date, datetime
 from typing import Annotated, Final
+from uuid import UUID
 
 from litestar import get
 from msgspec import Meta, Struct
 
 from api.bank.funnel import own
 from api.resources import Resources
-from api.security import FOR_MACHINES, HouseCaller
+from api.security import FOR_MACHINES, HouseCaller, StaffCaller
 from api.wire import PAGE, Cursor, Limit, MoneyOut, Page, money_out, page_of, read_cursor
-from wallet.ledger import days
+from wallet.identifiers import AccountId
+from wallet.ledger import days, house
 from wallet.ledger.days import BusinessDay, DayState, TrialLine
+from wallet.ledger.house import HouseAccount
+from wallet.ledger.statement import Entry
 from wallet.money import Money
+from wallet.outcomes import Reason, Refused
 from wallet.work import Work
 
 Date = Annotated[str, Meta(examples=["2026-01-12"])]
@@ -62,6 +67,28 @@ class TrialBalance(Struct, frozen=True, kw_only=True):
     totals: list[Total]
 
 
+class ShownAccount(Struct, frozen=True, kw_only=True):
+    """A house account. `balance`: credits less debits. `detail` tells accounts of a kind apart."""
+
+    id: Annotated[int, Meta(examples=[7])]
+    kind: Annotated[str, Meta(examples=["suspense"])]
+    detail: Annotated[str, Meta(examples=["topups"])]
+    balance: MoneyOut
+    debits_pending: MoneyOut
+    credits_pending: MoneyOut
+
+
+class ShownEntry(Struct, frozen=True, kw_only=True):
+    """A line: `amount` is below zero when money left the account; `balance` is the one after it."""
+
+    transfer_id: UUID
+    kind: Annotated[str, Meta(examples=["topup"])]
+    amount: MoneyOut
+    balance: MoneyOut
+    at: datetime
+    reference: UUID | None
+
+
 @get(
     "/days",
     opt=FOR_MACHINES,
@@ -97,6 +124,72 @@ async def trial_balance(day: date, caller: HouseCaller, resources: Resources) ->
         day=day.isoformat(),
         lines=[_line(line) for line in lines],
         totals=_totals(lines),
+    )
+
+
+@get("/accounts", summary="Your bank's own accounts, and what stands on each")
+async def accounts(
+    caller: StaffCaller, resources: Resources, limit: Limit = PAGE, cursor: Cursor = None
+) -> Page[ShownAccount]:
+    after = read_cursor(cursor, tuple[int])
+
+    async def read(work: Work) -> list[HouseAccount]:
+        place = AccountId(after[0]) if after else None
+        return await house.house_accounts(work, after=place, limit=limit + 1)
+
+    found = await resources.works.read(caller.actor, own(caller), read)
+    page = page_of(found, limit, lambda account: (account.id,))
+    return Page(items=[_account(one) for one in page.items], next=page.next)
+
+
+@get(
+    "/accounts/{account_id:int}/entries",
+    summary="Entries of one of your bank's own accounts, newest first",
+)
+async def account_entries(
+    account_id: int,
+    caller: StaffCaller,
+    resources: Resources,
+    limit: Limit = PAGE,
+    cursor: Cursor = None,
+) -> Page[ShownEntry]:
+    """Only what is final: the last seconds may be missing, and nothing appears below a line that
+    was shown."""
+    before = read_cursor(cursor, tuple[int])
+
+    async def read(work: Work) -> list[Entry] | None:
+        account = AccountId(account_id)
+        if not 0 < account_id < 2**63 or await house.house_account_of(work, account) is None:
+            return None
+        place = before[0] if before else None
+        return await house.house_entries(work, account, before_seq=place, limit=limit + 1)
+
+    found = await resources.works.read(caller.actor, own(caller), read)
+    if found is None:
+        raise Refused(Reason.NOT_FOUND)
+    page = page_of(found, limit, lambda entry: (entry.seq,))
+    return Page(items=[_entry(one) for one in page.items], next=page.next)
+
+
+def _account(account: HouseAccount) -> ShownAccount:
+    return ShownAccount(
+        id=account.id,
+        kind=account.kind.value,
+        detail=account.detail,
+        balance=money_out(account.balance),
+        debits_pending=money_out(account.debits_pending),
+        credits_pending=money_out(account.credits_pending),
+    )
+
+
+def _entry(entry: Entry) -> ShownEntry:
+    return ShownEntry(
+        transfer_id=entry.transfer_id,
+        kind=entry.kind,
+        amount=money_out(Money(entry.amount_minor, entry.currency)),
+        balance=money_out(Money(entry.balance_minor, entry.currency)),
+        at=entry.at,
+        reference=entry.reference,
     )
 
 
@@ -139,4 +232,4 @@ def _totals(lines: list[TrialLine]) -> list[Total]:
     ]
 
 
-HANDLERS: Final = (business_days, trial_balance)
+HANDLERS: Final = (business_days, trial_balance, accounts, account_entries)

@@ -60,6 +60,7 @@ class ShownTopup(Struct, frozen=True, kw_only=True):
     product: str
     price: MoneyOut
     delivered: MoneyOut
+    fee: MoneyOut | None
     state: Annotated[str, Meta(examples=["SUCCEEDED"])]
     reason: Annotated[str | None, Meta(description="Why it FAILED.", examples=[None])]
     created_at: datetime
@@ -116,6 +117,7 @@ def _topup(topup: Topup, language: str) -> ShownTopup:
         product=topup.product,
         price=money_out(topup.money, language),
         delivered=money_out(topup.delivered, language),
+        fee=money_out(topup.fee, language) if topup.fee else None,
         state=topup.state.value,
         reason=topup.shown_reason,
         created_at=topup.created_at,

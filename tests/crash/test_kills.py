@@ -41,6 +41,7 @@ def told_again(demo: Demo, plan: Plan, chance: random.Random) -> Run:
     faults = faults_of(demo.data)
     assert not faults, f"{context}\n" + "\n".join(faults)
     assert not happened.fell, f"{context}\n{demo.everything_told()[-6000:]}"
+    print(f"{len(happened.kills)} kills in one telling")
     return happened
 
 

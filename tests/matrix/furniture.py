@@ -11,7 +11,7 @@ import httpx
 from api.resources import Resources
 from simulators.phone import Phone
 from tests import world
-from tests.canary.day import Day
+from tests.canary.day import CAFE, Day
 from tests.canary.spelling import Secrets
 from tests.desk import Desk
 from tests.matrix import callers
@@ -95,6 +95,14 @@ class Furniture:
         waiting = await day.phone.prepare("qr.pay", code=code_of(self.clock, amount="900000"))
         self.own["intent_id"] = waiting["id"]
         self.smart_id_number = day.holder.smart_id_number
+        await self._forced()
+
+    async def _forced(self) -> None:
+        """More than there is, which the network took all the same: a case for either house."""
+        card = self.day.keyed_in()
+        body = {"bank": ACLEDA, "card": card, "merchant": CAFE, "amount_minor": 90_000_000}
+        answer = await self.client.post("/v1/sim/force", json=body)
+        assert answer.is_success, answer.text
 
     async def _everybody(self) -> None:
         works, vault = self.resources.works, self.resources.vault
@@ -146,6 +154,7 @@ class Furniture:
             assert found is not None, place
             self.own[place] = str(found)
         await admin.close()
+        self.own["staff_no"] = self.day.holder.staff_no
         self.own |= {"holder_id": str(holder_id), "smart_id": str(self.day.holder.smart_id_id)}
 
     async def _of_the_houses(self) -> None:
@@ -175,6 +184,11 @@ class Furniture:
             f"/v1/admin/staff/{self.desk.people['vanna'].id}/roles",
             {"roles": ["agent"], "why": "Goes back to the phones."},
         )
+        tier = await self._made(
+            "maker.acleda",
+            f"/v1/bank/people/{self.own['holder_id']}/tier",
+            {"tier": "basic", "why": "Came to the branch."},
+        )
         refund = await self._made(
             "dara",
             f"/v1/support/disputes/{dispute['dispute_id']}/refunds",
@@ -187,6 +201,7 @@ class Furniture:
         self.own |= {
             "bank change_id": _id_of(changed),
             "bank pairing_id": _id_of(pairing),
+            "request_id": _id_of(tier),
             "sheet_id": _id_of(terms),
             "version_id": _id_of(controls),
             "run_id": _id_of(run),
@@ -259,6 +274,10 @@ _OF_HOLDER: Final = {
     "card_id": "select id from virtual_cards where holder_id = $1 and state = 'ACTIVE' limit 1",
     "token_id": "select id from card_tokens where holder_id = $1 limit 1",
     "purchase_id": "select id from authorisations where holder_id = $1 limit 1",
+    "bank account_id": "select id from accounts where holder_id is null and bank = 'ACLEDA'"
+    " and $1::uuid is not null limit 1",
+    "bank case_id": "select transfer_id from shortfalls where $1::uuid is not null limit 1",
+    "support case_id": "select id from authorisation_cases where $1::uuid is not null limit 1",
     "topup_id": "select id from topups where holder_id = $1 limit 1",
     "session_id": "select id from sessions where holder_id = $1",
     "transfer_id": "select id from intents where holder_id = $1 and kind = 'qr.pay'"

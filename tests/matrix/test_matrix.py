@@ -33,6 +33,7 @@ NEEDS: Final = {
     "get /v1/admin/staff": "staff.change",
     "post /v1/admin/staff/{staff_id}/disable": "staff.change",
     "post /v1/admin/staff/{staff_id}/roles": "staff.change",
+    "post /v1/agency/people/leaving": "leaving.report",
     "post /v1/agency/salary-files": "salary.send",
     "post /v1/agency/salary-files/{run_id}/approve": "salary.approve",
     "post /v1/agency/salary-files/{run_id}/recall": "",
@@ -53,8 +54,13 @@ NEEDS: Final = {
     "post /v1/bank/phone-number-changes": "number.ask",
     "post /v1/bank/phone-number-changes/{change_id}/approve": "number.approve",
     "get /v1/bank/people/{holder_id}/export": "person.export",
+    "post /v1/bank/people/{holder_id}/tier": "operations.ask",
+    "post /v1/bank/requests/{request_id}/approve": "operations.approve",
+    "post /v1/bank/shortfalls/{case_id}/settle": "operations.ask",
     "post /v1/bank/smart-ids/{smart_id}/freeze": "",
     "get /v1/support/atm-cases": "case.work",
+    "post /v1/support/cards/{card_id}/freeze": "case.work",
+    "post /v1/support/cards/{card_id}/unfreeze": "refund.approve",
     "get /v1/support/disputes": "case.work",
     "get /v1/support/disputes/{dispute_id}": "case.work",
     "post /v1/support/disputes/{dispute_id}/close": "case.work",
@@ -66,6 +72,8 @@ NEEDS: Final = {
     "get /v1/support/holders/{holder_id}/purchases": "case.work",
     "post /v1/support/people/{holder_id}/unmask": "holder.unmask",
     "get /v1/support/purchase-cases": "case.work",
+    "post /v1/support/purchase-cases/{case_id}/approve": "refund.approve",
+    "post /v1/support/purchase-cases/{case_id}/close": "case.work",
     "get /v1/support/purchases": "case.work",
     "get /v1/support/purchases/{purchase_id}": "case.work",
     "get /v1/support/search": "case.work",
@@ -83,7 +91,7 @@ LITERAL: Final = {
 }
 """Places of a path that hold no object's id."""
 
-OF_OBJECTS: Final = {"smart_id_number", "transaction_id"}
+OF_OBJECTS: Final = {"smart_id_number", "transaction_id", "staff_no"}
 """Fields of a body that name an object."""
 
 REACHED: Final = {
@@ -115,7 +123,7 @@ NOT_REACHED: Final = {
 }
 """Where the owner has nothing either, and why."""
 
-NEIGHBOURS: Final = {"bank pairing_id", "case_number", "local_date"}
+NEIGHBOURS: Final = {"bank pairing_id", "case_number", "local_date", "bank account_id"}
 """What stands in `own` and is not the holder's alone."""
 
 WRITTEN: Final = {"public.sessions", "public.staff_sessions", "public.machine_nonces"}
@@ -222,6 +230,7 @@ class Matrix:
             ids["smart_id_number"] = self._number if own else "9116010000123456"
             if not (own and route.path.endswith(("/confirm", "/reverse"))):
                 ids |= {"rrn": f"{next(self._numbers):012d}", "stan": f"{next(self._numbers):06d}"}
+            ids["staff_no"] = self._own["staff_no"] if own else "0099999999"
             ids["transaction_id"] = self._own["transfer_id"] if own else str(uuid4())
             body = {name: ids.get(name, value) for name, value in body.items()}
         keyed = route.operation.takes_key
@@ -232,7 +241,7 @@ class Matrix:
         literal = self._literal(route, place)
         if literal is not None:
             return literal
-        found = self._own.get(place) or self._own.get(f"{route.door} {place}")
+        found = self._own.get(f"{route.door} {place}") or self._own.get(place)
         if found is None:
             pytest.fail(f"{route.name}: furnish an object for its {place}, or name it LITERAL")
         return found if own else nobodys(place, found)
@@ -288,6 +297,7 @@ _ENDINGS: Final = (
     "/smart-id/freeze$",
     "^$",  # a session, by DELETE
     "/(device-revocations|phone-numbers|confirm|approve)$",
+    "/leaving$",
 )
 
 

@@ -169,11 +169,14 @@ class _Consuming:
         """What each phone moved on signatures alone, this group's own with it."""
         self._raised: set[IntentId] = set()
         """Intents shown as needing no code, which by now need one."""
+        self._locked_at = work.now
+        """When the last row was held: whoever held it before may have been told it was over."""
 
     async def run(self) -> list[GroupAnswer]:
         wanted = sorted({one.intent_id for one in self._asked})
         for row in await self._work.rows(_LOCK, wanted):
             self._rows[row["id"]] = row
+            self._locked_at = self._work.moment(row["locked_at"])
         await self._check_codes(self._check_signatures())
         self._drop_worn_out()
         await self._check_cooling()
@@ -186,7 +189,7 @@ class _Consuming:
         coded = []
         for place, one in enumerate(self._asked):
             row = self._rows.get(one.intent_id)
-            standing = decide_standing(self._kind.name, row, one, self._work.now)
+            standing = decide_standing(self._kind.name, row, one, self._locked_at)
             if standing is not None or row is None:
                 self._own[place] = standing or Refused(Reason.NOT_FOUND)
             elif one.intent_id in self._leaders:
@@ -440,13 +443,18 @@ def _resolutions(
     )
 
 
+# The clock is read outside of what locks, row by row as each is held: within, it would be read
+# before the wait.
 _LOCK: Final = """
+with held as materialized (
 select i.id, i.bank, i.holder_id, i.device_id, i.kind, i.plan, i.text_en, i.text_km,
        i.amount_minor, i.currency, i.payee, i.nonce, i.otp_needed, i.tries, i.state, i.answer,
        i.reason, i.reason_facts, i.expires_at, d.public_key, d.state as device_state,
        d.cooling_until, d.unproven_khr, d.unproven_usd
 from intents i join devices d on d.id = i.device_id
 where i.id = any($1) order by i.id for update of i
+)
+select *, clock_timestamp() as locked_at from held
 """
 
 _RAISE: Final = "update intents set otp_needed = true where id = any($1) and state = 'PENDING'"

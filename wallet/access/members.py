@@ -49,6 +49,8 @@ class Permission(enum.StrEnum):
     TERMS_APPROVE = "terms.approve"
     CONTROLS_PROPOSE = "controls.propose"
     CONTROLS_APPROVE = "controls.approve"
+    OPERATIONS_ASK = "operations.ask"
+    OPERATIONS_APPROVE = "operations.approve"
     PERSON_EXPORT = "person.export"
     CASE_WORK = "case.work"
     REFUND_ASK = "refund.ask"

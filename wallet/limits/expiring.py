@@ -12,6 +12,7 @@ from wallet.ledger import book as books
 from wallet.ledger.book import Posted
 from wallet.ledger.transfer import TransferKind, expiry_id
 from wallet.limits.counting import Want, open_limits
+from wallet.limits.rules import Rule, Window
 from wallet.money import Currency, Money
 from wallet.work import WORKER, Work, Works
 
@@ -47,13 +48,19 @@ async def _counted(work: Work, holds: list[TransferId]) -> dict[TransferId, Want
             money=Money(row["amount_minor"], Currency(row["currency"])),
             kind=TransferKind(row["kind"]),
             at=row["at"],
+            also=(_monthly(TransferKind(row["kind"])),),
         )
         for row in await work.rows(_HOLDS, holds)
     }
 
 
+def _monthly(kind: TransferKind) -> Rule:
+    """Where the acts of a month are counted for a free number of them, if they are."""
+    return Rule(window=Window.MONTH, currency=Currency.KHR, both=True, kind=kind)
+
+
 _HOLDS: Final = """
 select t.id, a.holder_id, t.amount_minor, t.currency, t.kind, t.at
 from transfers t join accounts a on a.id = t.debit_account_id
-where t.id = any($1) and a.holder_id is not null
+where t.id = any($1) and a.holder_id is not null and t.kind <> 'fee'
 """

@@ -81,6 +81,20 @@ CHECKS: Final = (
         """,
     ),
     Check(
+        name="the fee of a top-up is held, taken or released with its price",
+        sql="""
+        select format('top-up %s is %s, its fee of %s: %s', u.id, u.state, u.fee_minor,
+                      coalesce(r.phase, h.amount_minor::text, 'missing')) as difference
+        from topups u
+        left join transfers h on h.reference = u.id and h.kind = 'fee' and h.phase = 'hold'
+        left join transfers r on r.pending_id = h.id
+        left join transfers price on price.pending_id = u.id
+        where u.fee_minor > 0
+          and (h.amount_minor is distinct from u.fee_minor or h.currency <> u.currency
+               or r.phase is distinct from price.phase)
+        """,
+    ),
+    Check(
         name="a top-up amended after its ending has exactly the transfer that says so",
         sql="""
         select format('top-up %s is %s', u.id, u.state) as difference

@@ -10,16 +10,31 @@ Who calls: the intents room, in groups, through the teller.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
 from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
+from wallet.fees import (
+    FeeSheet,
+    Function,
+    counted_for,
+    decide_fee,
+    decide_signed,
+    facts_of,
+    fee_accounts,
+    fee_id,
+    fees_of,
+    monthly,
+    words_of,
+)
 from wallet.identifiers import AccountId, HolderId, TransferId
-from wallet.ledger.book import Posted, Posting, TransferKind, open_book
+from wallet.ledger import chains
+from wallet.ledger.book import Book, Posted, Posting, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account, wallets_of
-from wallet.limits import Want, open_limits
+from wallet.limits import Limits, Want, open_limits
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Facts, GroupAnswer, Reason, Refused
 from wallet.topups.numbers import (
@@ -57,6 +72,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     product: str
     delivered_minor: int
     confirm_repeat: bool
+    fee_minor: int = 0
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -76,17 +92,37 @@ class _Order(Struct, frozen=True, kw_only=True):
         return (self.consumed.holder_id, self.plan.msisdn, self.plan.product)
 
     @property
-    def want(self) -> Want:
-        return want_of(self.consumed.holder_id, self.price)
+    def fee(self) -> Money | None:
+        fee_minor = self.plan.fee_minor
+        return Money(fee_minor, self.price.currency) if fee_minor else None
 
 
 _Line = tuple[HolderId, Msisdn, str]
 """Holder, number and product: what makes a second top-up a repeat."""
 
 
-def want_of(holder_id: HolderId, price: Money, at: datetime | None = None) -> Want:
-    """How a top-up counts against limits: its price, from the moment it is held (`at`)."""
-    return Want(holder_id=holder_id, money=price, kind=TransferKind.TOPUP, at=at)
+def want_of(fees: FeeSheet, holder_id: HolderId, price: Money) -> Want:
+    """How a top-up counts: its price against limits, itself towards the free ones of a month."""
+    also = counted_for(fees, Function.TOPUP)
+    return Want(holder_id=holder_id, money=price, kind=TransferKind.TOPUP, also=also)
+
+
+def counted(holder_id: HolderId, price: Money, at: datetime) -> Want:
+    """How a top-up was counted when it was held, `at`: for giving that back."""
+    also = (monthly(Function.TOPUP),)
+    return Want(holder_id=holder_id, money=price, kind=TransferKind.TOPUP, also=also, at=at)
+
+
+def fee_of(fees: FeeSheet, limits: Limits, want: Want) -> Money | None:
+    """What this top-up costs its holder beside its price, now."""
+    return decide_fee(
+        fees,
+        Function.TOPUP,
+        want.money.currency,
+        used=limits.uses(want),
+        amount_minor=want.money.minor,
+        tier=limits.tier_of(want.holder_id),
+    )
 
 
 async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused]:
@@ -101,7 +137,9 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
     lines = [(a.holder_id, d.plan.msisdn, d.plan.product) for a, d in pairs]
     recent = await _recent(work, lines)
     known = await _known_numbers(work, lines)
-    limits = await open_limits(work, [want_of(a.holder_id, d.price) for a, d in pairs])
+    fees = (await fees_of(work)).at(work.now)
+    wants = {id(a): want_of(fees, a.holder_id, d.price) for a, d in pairs}
+    limits = await open_limits(work, list(wants.values()))
 
     def answer(one: Asked, draft: Draft | Refused) -> Prepared | Refused:
         if isinstance(draft, Refused):
@@ -111,20 +149,21 @@ async def prepare(work: Work, asked: Sequence[Asked]) -> list[Prepared | Refused
         line = (one.holder_id, draft.plan.msisdn, draft.plan.product)
         if line in recent and not draft.plan.confirm_repeat:
             return _repeat_refusal(draft.plan)
-        over = limits.check(want_of(one.holder_id, draft.price))
+        want = wants[id(one)]
+        over = limits.check(want)
         if over is not None:
             return Refused(over.reason, **over.facts)
-        return _worded(draft, seen_before=line[:2] in known)
+        return _worded(draft, fee_of(fees, limits, want), seen_before=line[:2] in known)
 
     return [answer(one, draft) for one, draft in zip(asked, drafts, strict=True)]
 
 
 async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswer]:
-    """Hold each price against the operator's float and want it sent.
+    """Hold each price against the operator's float, its fee with it, and want it sent.
 
-    Declines: limit_exceeded (which, and what is left), insufficient_funds, account_closed. Refuses
-    each: repeat_topup (when another was signed since this one was prepared),
-    wallet_currency_missing.
+    Declines: limit_exceeded (which, and what is left), insufficient_funds (for both),
+    account_closed, conflict (the fee is another by now). Refuses each: repeat_topup (when another
+    was signed since this one was prepared), wallet_currency_missing.
     """
     orders = [_order_of(one) for one in consumed]
     wallets = await _wallets(work, [(o.consumed.holder_id, o.price.currency) for o in orders])
@@ -132,14 +171,18 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
         where: await house_account(work, AccountKind.OPERATOR_FLOAT, *where)
         for where in dict.fromkeys((o.price.currency, o.plan.operator) for o in orders)
     }
+    income = await fee_accounts(work, [order.fee for order in orders], "topups")
+    ids = [TransferId(one.intent_id) for one in consumed]
     book = await open_book(
         work,
-        accounts=[*wallets.values(), *floats.values()],
-        ids=[TransferId(one.intent_id) for one in consumed],
+        accounts=[*wallets.values(), *floats.values(), *income.values()],
+        ids=[*ids, *(fee_id(one) for one in ids)],
     )
     # Read with the wallets locked: whoever bought from one of them before us has committed.
     recent = await _recent(work, [order.line for order in orders])
-    limits = await open_limits(work, [order.want for order in orders])
+    fees = (await fees_of(work)).at(work.now)
+    wants = {id(o): want_of(fees, o.consumed.holder_id, o.price) for o in orders}
+    limits = await open_limits(work, list(wants.values()))
 
     def hold(order: _Order) -> GroupAnswer:
         wallet = wallets.get((order.consumed.holder_id, order.price.currency))
@@ -148,12 +191,13 @@ async def authorise(work: Work, consumed: Sequence[Consumed]) -> list[GroupAnswe
         if order.line in recent and not order.plan.confirm_repeat:
             return _repeat_refusal(order.plan)
         credit = floats[order.price.currency, order.plan.operator]
-        posting = _posting(order, wallet, credit)
-        posted = limits.move(book, order.want, posting, HOLD_FOR)
+        want, legs = wants[id(order)], _legs(order, wallet, credit, income)
+        due = order.fee if book.seen(legs[0].id) else fee_of(fees, limits, want)
+        posted = decide_signed(order.fee, due) or hold_counted(book, limits, want, legs)
         if isinstance(posted, Declined):
             return posted
         recent.add(order.line)
-        return _held_answer(order, posted, limits.left(order.want))
+        return _held_answer(order, posted, limits.left(want))
 
     answers = [hold(order) for order in orders]
     await limits.write()
@@ -200,18 +244,21 @@ def _order_of(one: Consumed) -> _Order:
     return _Order(consumed=one, plan=msgspec.convert(one.plan, Plan), price=one.money)
 
 
-def _worded(draft: Draft, *, seen_before: bool) -> Prepared:
+def _worded(draft: Draft, fee: Money | None, *, seen_before: bool) -> Prepared:
     plan, price = draft.plan, draft.price
     airtime = Money.usd(plan.delivered_minor)
     name, number = OPERATORS[plan.operator], grouped(plan.msisdn)
+    fee_en, fee_km = words_of(fee)
+    if fee is not None:
+        plan = msgspec.structs.replace(plan, fee_minor=fee.minor)
     return Prepared(
         text_en=(
             f"Top up {name} {number} with {airtime.display('en')} of airtime "
-            f"for {price.display('en')}. A wrong number cannot be refunded."
+            f"for {price.display('en')}.{fee_en} A wrong number cannot be refunded."
         ),
         text_km=(
             f"បញ្ចូលទឹកប្រាក់ទូរស័ព្ទ {name} លេខ {number} ចំនួន {airtime.display('km')} "
-            f"តម្លៃ {price.display('km')}។ បើលេខខុស មិនអាចដកប្រាក់វិញបានទេ។"
+            f"តម្លៃ {price.display('km')}។{fee_km} បើលេខខុស មិនអាចដកប្រាក់វិញបានទេ។"
         ),
         plan=msgspec.to_builtins(plan),
         money=price,
@@ -223,6 +270,7 @@ def _worded(draft: Draft, *, seen_before: bool) -> Prepared:
             "delivered_minor": airtime.minor,
             "delivered_currency": airtime.currency.value,
             "number": "recent" if seen_before else "new",
+            **facts_of(fee),
         },
     )
 
@@ -243,6 +291,53 @@ def _posting(order: _Order, wallet: AccountId, credit: AccountId) -> Posting:
     )
 
 
+def _legs(
+    order: _Order, wallet: AccountId, credit: AccountId, income: dict[Currency, AccountId]
+) -> list[Posting]:
+    """The price, and its fee if there is one."""
+    price, fee = _posting(order, wallet, credit), order.fee
+    if fee is None:
+        return [price]
+    taken = Posting(
+        id=fee_id(price.id),
+        debit=wallet,
+        credit=income[fee.currency],
+        money=fee,
+        kind=TransferKind.FEE,
+        reference=order.consumed.intent_id,
+    )
+    return [price, taken]
+
+
+def hold_counted(
+    book: Book, limits: Limits, want: Want, legs: Sequence[Posting]
+) -> Posted | Declined:
+    """Hold what the limits allow, and count it once. Declines: limit_exceeded; as `hold_all`."""
+    declined = None if book.seen(legs[0].id) else limits.check(want)
+    posted = declined or hold_all(book, legs, HOLD_FOR)
+    if isinstance(posted, Posted) and not posted.repeated:
+        limits.count(want)
+    return posted
+
+
+def hold_all(book: Book, legs: Sequence[Posting], lasts: timedelta) -> Posted | Declined:
+    """Hold all of these or none, as one chain; answers the first, and what is left after the last.
+
+    Declines: as `Book.hold`, with what was available before any of them.
+    """
+    before = book.available(legs[0].debit)
+    answers = chains.linked(book, [partial(book.hold, leg, lasts) for leg in legs])
+    for answer in answers:
+        if isinstance(answer, Declined) and answer.reason is not Reason.LINKED_FAILED:
+            if answer.reason is Reason.INSUFFICIENT_FUNDS:
+                facts = {**answer.facts, "available_minor": before.minor}
+                return Declined(reason=answer.reason, facts=facts)
+            return answer
+    first, last = answers[0], answers[-1]
+    assert isinstance(first, Posted) and isinstance(last, Posted)  # noqa: S101, PT018 - none failed
+    return msgspec.structs.replace(first, available=last.available)
+
+
 def _held_answer(order: _Order, posted: Posted, left: Facts) -> Done:
     answer = {
         "topup_id": str(order.consumed.intent_id),
@@ -253,6 +348,7 @@ def _held_answer(order: _Order, posted: Posted, left: Facts) -> Done:
         "currency": order.price.currency.value,
         "delivered_minor": order.plan.delivered_minor,
         "delivered_currency": Currency.USD.value,
+        **facts_of(order.fee),
         **left,
     }
     if posted.available is not None:
@@ -300,6 +396,7 @@ async def _keep(work: Work, orders: Sequence[_Order]) -> None:
         [order.price.currency.value for order in orders],
         [order.price.minor for order in orders],
         [order.plan.delivered_minor for order in orders],
+        [order.plan.fee_minor for order in orders],
     )
     for order in orders:
         work.later("topup.submit", {"bank": work.bank, "topup_id": str(order.consumed.intent_id)})
@@ -326,9 +423,9 @@ where exists (select 1 from topups t
 
 _INSERT = """
 insert into topups (bank, created_at, updated_at, id, holder_id, operator, msisdn, product,
-                    currency, amount_minor, delivered_minor, state)
+                    currency, amount_minor, delivered_minor, fee_minor, state)
 select $1, $2, $2, t.*, 'HELD'
 from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-            $10::bigint[]) as t
+            $10::bigint[], $11::bigint[]) as t
 on conflict (id) do nothing
 """

@@ -20,14 +20,15 @@ from wallet.events import (
     TopupSucceeded,
     TopupUnknown,
 )
+from wallet.fees import fee_id
 from wallet.identifiers import AccountId, HolderId, TopupId, TransferId, derived_id
-from wallet.ledger.book import Book, Posted, Posting, Reversal, TransferKind, open_book
+from wallet.ledger.book import Book, Phase, Posted, Posting, Reversal, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account, wallets_of
 from wallet.limits import Limits, Want, open_limits
 from wallet.money import Currency
 from wallet.outcomes import Declined, Done, Reason
 from wallet.teller import Lane
-from wallet.topups.buying import want_of
+from wallet.topups.buying import counted
 from wallet.topups.numbers import OPERATORS
 from wallet.topups.operators import Answer, Delivered, NotSent, Open, TakenBack
 from wallet.topups.reading import Topup
@@ -93,7 +94,7 @@ async def enter(work: Work, heard: Sequence[Heard]) -> list[Done]:
     moving = {one.topup_id for one in known if _decide(work, rows[one.topup_id], one).move}
     accounts = await _accounts_of(work, [rows[topup_id] for topup_id in sorted(moving)])
     captured = [rows[topup_id].resolved_by for topup_id in moving]
-    book = await _open_book(work, accounts, captured)
+    book = await _open_book(work, accounts, captured, [rows[topup_id] for topup_id in moving])
     limits = await open_limits(work, [_counted(rows[topup_id]) for topup_id in moving])
     # Read under the wallets' locks, where a refund is paid too.
     refunded = await _refunded(work, [rows[topup_id] for topup_id in sorted(moving)], accounts)
@@ -154,6 +155,7 @@ class _Moves(Struct, frozen=True):
             case Move.CAPTURE:
                 captured = self.book.capture(_id(row, "capture"), TransferId(row.id))
                 if isinstance(captured, Posted):
+                    self._end_fee(row, Phase.CAPTURE)
                     return msgspec.structs.replace(row, resolved_by=captured.transfer_id)
                 expired = self._let_expire(row, captured)
                 return self._recover(msgspec.structs.replace(expired, state=State.RECOVERY))
@@ -161,13 +163,39 @@ class _Moves(Struct, frozen=True):
                 hold = TransferId(row.id)
                 released = self.limits.void(self.book, _counted(row), _id(row, "void"), hold)
                 if isinstance(released, Posted):
+                    self._end_fee(row, Phase.VOID)
                     return msgspec.structs.replace(row, resolved_by=released.transfer_id)
                 return self._let_expire(row, released)
             case Move.RETURN:
                 returned = _must(_return(self.book, row, self.accounts, self.refunded))
+                self._return_fee(row)
                 return msgspec.structs.replace(row, amended_by=returned.transfer_id)
             case Move.RECOVER:
                 return self._recover(row)
+
+    def _end_fee(self, row: Topup, phase: Phase) -> None:
+        """The fee's hold ends as the price's does."""
+        if not row.fee_minor:
+            return
+        hold = fee_id(TransferId(row.id))
+        end = TransferId(derived_id(hold, phase.value))
+        match phase:
+            case Phase.CAPTURE:
+                _must(self.book.capture(end, hold))
+            case Phase.VOID:
+                _must(self.book.void(end, hold))
+            case _:
+                _must(self.book.expire(end, hold))
+
+    def _return_fee(self, row: Topup) -> None:
+        """A top-up that was taken back has cost nothing; a refund of the price is of the price."""
+        if row.fee_minor and not self.refunded:
+            returned = TransferId(derived_id(fee_id(TransferId(row.id)), "return"))
+            _must(
+                self.book.reverse(
+                    Reversal(id=returned, original_id=_fee_capture(row), reference=row.id)
+                )
+            )
 
     def _recover(self, row: Topup) -> Topup:
         """The operator is owed for airtime nobody paid for: suspense stands in until the case
@@ -189,6 +217,7 @@ class _Moves(Struct, frozen=True):
         # The janitor's own id for it, so that whoever comes second repeats the first.
         expiry = TransferId(derived_id(row.id, "expiry"))
         expired = self.book.expire(expiry, TransferId(row.id))
+        self._end_fee(row, Phase.EXPIRY)
         if isinstance(expired, Posted) and not expired.repeated:
             self.limits.release(_counted(row))
         return msgspec.structs.replace(row, resolved_by=expiry)
@@ -196,7 +225,11 @@ class _Moves(Struct, frozen=True):
 
 def _counted(row: Topup) -> Want:
     """How it was counted when its price was held."""
-    return want_of(row.holder_id, row.money, row.created_at)
+    return counted(row.holder_id, row.money, row.created_at)
+
+
+def _fee_capture(row: Topup) -> TransferId:
+    return TransferId(derived_id(fee_id(TransferId(row.id)), Phase.CAPTURE.value))
 
 
 async def _refunded(
@@ -319,13 +352,23 @@ async def _accounts_of(work: Work, rows: Sequence[Topup]) -> dict[TopupId, _Acco
 
 
 async def _open_book(
-    work: Work, accounts: dict[TopupId, _Accounts], captured: Iterable[UUID | None]
+    work: Work,
+    accounts: dict[TopupId, _Accounts],
+    captured: Iterable[UUID | None],
+    rows: Sequence[Topup],
 ) -> Book:
+    dear = [row for row in rows if row.fee_minor]
     return await open_book(
         work,
         accounts=[a for one in accounts.values() for a in msgspec.structs.astuple(one)],
-        holds=[TransferId(topup_id) for topup_id in accounts],
-        originals=[TransferId(one) for one in captured if one is not None],
+        holds=[
+            *(TransferId(topup_id) for topup_id in accounts),
+            *(fee_id(TransferId(row.id)) for row in dear),
+        ],
+        originals=[
+            *(TransferId(one) for one in captured if one is not None),
+            *(_fee_capture(row) for row in dear if row.resolved_by is not None),
+        ],
     )
 
 

@@ -28,6 +28,7 @@ class Topup(Struct, frozen=True, kw_only=True):
     currency: Currency
     amount_minor: int
     delivered_minor: int
+    fee_minor: int
     state: State
     created_at: datetime
     updated_at: datetime
@@ -42,6 +43,11 @@ class Topup(Struct, frozen=True, kw_only=True):
     def money(self) -> Money:
         """What the holder pays."""
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def fee(self) -> Money | None:
+        """What the bank takes beside the price, if anything."""
+        return Money(self.fee_minor, self.currency) if self.fee_minor else None
 
     @property
     def delivered(self) -> Money:

@@ -113,6 +113,33 @@ async def test_a_kind_that_refuses_to_prepare_leaves_nothing(pocket: Pocket) -> 
     assert refused.value.reason is Reason.AMOUNT_INVALID
 
 
+async def test_who_waited_for_the_row_until_it_was_over_comes_too_late(
+    pocket: Pocket, works: Works, clock: TurnedClock
+) -> None:
+    """Begun in time, held up by somebody who was then told "expired": both hear the same."""
+    await warm(works)
+    shown = await pocket.prepare(GIFT)
+    held, over = asyncio.Event(), asyncio.Event()
+
+    async def hold(work: Work) -> None:
+        await work.rows("select id from intents where id = $1 for update", UUID(shown["id"]))
+        held.set()
+        await over.wait()
+
+    holding = asyncio.create_task(works.perform(SYSTEM, pocket.bank, hold))
+    await held.wait()
+    waiting = asyncio.create_task(pocket.authorise(GIFT, shown))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    clock.advance(timedelta(seconds=120))
+    over.set()
+    await holding
+    with pytest.raises(Refused) as late:
+        await waiting
+    assert late.value.reason is Reason.INTENT_EXPIRED
+    assert await given(works) == []
+
+
 async def test_an_intent_lives_120_seconds(pocket: Pocket, clock: TurnedClock) -> None:
     early, late, later = [await pocket.prepare(GIFT) for _ in range(3)]
     clock.advance(timedelta(seconds=119))

@@ -271,4 +271,16 @@ async def test_the_command_verifies_with_only_the_public_key(works: Works, tmp_p
     assert (status, "--key FILE" in told) == (1, True), told
     status, told = smartid("receipt", "verify", str(tmp_path / "nothing.json"), *key)
     assert (status, "No such file" in told) == (1, True), told
+    text = receipt.to_qr(issued)
+    broken = {
+        "cut.json": receipt.to_json(issued)[:-40],
+        "empty.json": b"",
+        "cut.txt": text[:-9].encode(),
+        "other.txt": text.replace(text[40], "0" if text[40] != "0" else "1", 1).encode(),
+        "khqr.txt": b"00020101021229370009khqr@aclb",
+    }
+    for name, data in broken.items():
+        (tmp_path / name).write_bytes(data)
+        status, told = smartid("receipt", "verify", str(tmp_path / name), *key)
+        assert (status, told.startswith("WRONG: "), told.count("\n")) == (1, True, 1), (name, told)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == []

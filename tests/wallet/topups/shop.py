@@ -102,7 +102,7 @@ class Shop:
             )
             for holder, fields in wishes
         ]
-        return await self.works.read(SYSTEM, ACLEDA, lambda w: topups.BUY.prepare(w, asked))
+        return await self.works.perform(SYSTEM, ACLEDA, lambda w: topups.BUY.prepare(w, asked))
 
     async def sign(self, prepared: Prepared | Refused) -> GroupAnswer:
         """What the intents room would do with the holder's signature."""
