@@ -39,9 +39,10 @@ CARRIED = {
 """What the day must have carried, or the search proves nothing."""
 
 
-OPEN = {"database", "pg_dump", "PostgreSQL's log"}
+OPEN = {"answers", "database", "pg_dump", "PostgreSQL's log"}
 """Where a number that was topped up stands in clear: the room of top-ups compares by it, and the
-text the holder signed names it. Open in docs/threat-model.md, and allowed nowhere else."""
+text the holder signed names it. Open in docs/threat-model.md, and allowed nowhere else; the holder
+is answered with it."""
 
 PAGES = ("/metrics", "/openapi.json", "/docs")
 """Open to whoever asks, or to whoever collects."""
@@ -76,7 +77,14 @@ class Watch:
         ]
         kept = [await rows_of(self._database_url), await dump_of(self._database_url)]
         redis = await self.redis.places(self._redis_url)
-        return [*self.logs.places(), self.postgres.place(), *kept, *redis, self.ear.place(), *told]
+        return [
+            *self.logs.places(),
+            self.postgres.place(),
+            *kept,
+            *redis,
+            *self.ear.places(),
+            *told,
+        ]
 
     async def left(self, passer_by: httpx.AsyncClient) -> dict[str, set[str]]:
         """The kinds of secrets found, by place."""
