@@ -39,7 +39,7 @@ def lone_throttle() -> Throttle:
 
 class Person(Struct, frozen=True, kw_only=True):
     kind: StaffKind
-    roles: frozenset[Role]
+    roles: frozenset[str]
     bank: BankId | None = None
     agency: AgencyId | None = None
 
@@ -50,6 +50,8 @@ _ADMIN = frozenset({Role.ADMIN})
 _ACLEDA, _WING = BankId("ACLEDA"), BankId("WING")
 _MAKER, _CHECKER = frozenset({Role.MAKER}), frozenset({Role.CHECKER})
 _BOTH = _MAKER | _CHECKER
+_TRAINEE = frozenset({"trainee"})
+"""A role that allows nothing; it is not there until somebody adds it to `staff_roles`."""
 
 EVERYONE = {
     "dara": Person(kind=StaffKind.SUPPORT, roles=frozenset({Role.AGENT})),
@@ -65,6 +67,10 @@ EVERYONE = {
     "maker.acleda": Person(kind=_CLERK, roles=_BOTH, bank=_ACLEDA),
     "checker.acleda": Person(kind=_CLERK, roles=_CHECKER, bank=_ACLEDA),
     "checker.wing": Person(kind=_CLERK, roles=_CHECKER, bank=_WING),
+    "trainee.support": Person(kind=StaffKind.SUPPORT, roles=_TRAINEE),
+    "trainee.admin": Person(kind=StaffKind.ADMIN, roles=_TRAINEE),
+    "trainee.mcs": Person(kind=_OFFICER, roles=_TRAINEE, agency=_MCS),
+    "trainee.acleda": Person(kind=_CLERK, roles=_TRAINEE, bank=_ACLEDA),
 }
 
 

@@ -12,9 +12,10 @@ from msgspec import Meta, Struct
 
 from api.problems import answered
 from api.resources import Resources
-from api.security import StaffCaller
+from api.security import StaffCaller, with_permission
 from api.wire import Body, StepUp
 from wallet.access import pairings
+from wallet.access.members import Permission
 from wallet.identifiers import PairingId, Secret
 from wallet.outcomes import Declined, Done, Outcome
 from wallet.registry import smart_ids
@@ -33,7 +34,11 @@ class RequestedPairing(Struct, frozen=True, kw_only=True):
     state: Annotated[str, Meta(examples=["REQUESTED"])]
 
 
-@post("/pairing-requests", summary="Ask that a phone be confirmed as a holder's")
+@post(
+    "/pairing-requests",
+    guards=[with_permission(Permission.PAIRING_ASK)],
+    summary="Ask that a phone be confirmed as a holder's",
+)
 async def request_pairing(
     data: RequestPairing, caller: StaffCaller, resources: Resources, idempotency_key: str
 ) -> Response[RequestedPairing]:
@@ -56,6 +61,7 @@ async def request_pairing(
 
 @post(
     "/pairing-requests/{pairing_id:uuid}/approve",
+    guards=[with_permission(Permission.PAIRING_APPROVE)],
     status_code=200,
     summary="Approve a phone another clerk asked for",
 )
