@@ -72,6 +72,7 @@ class Furniture:
         await self._everybody()
         await self._of_the_holder()
         await self._of_the_houses()
+        await self._an_order()
 
     async def _a_day(self) -> None:
         day = self.day
@@ -147,6 +148,10 @@ class Furniture:
             self.own[place] = str(found)
         await admin.close()
         self.own |= {"holder_id": str(holder_id), "smart_id": str(self.day.holder.smart_id_id)}
+
+    async def _an_order(self) -> None:
+        path = f"/v1/bank/people/{self.own['holder_id']}/erasure"
+        await self._made("maker.acleda", path, {"reason": "Order 2026/17 of the bank."})
 
     async def _of_the_houses(self) -> None:
         number = {"smart_id_number": self.smart_id_number}

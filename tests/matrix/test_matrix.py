@@ -60,6 +60,8 @@ NEEDS: Final = {
     "post /v1/bank/phone-number-changes": "number.ask",
     "post /v1/bank/phone-number-changes/{change_id}/approve": "number.approve",
     "get /v1/bank/people/{holder_id}/export": "person.export",
+    "post /v1/bank/people/{holder_id}/erasure": "erasure.ask",
+    "post /v1/bank/people/{holder_id}/erasure/approve": "erasure.approve",
     "post /v1/bank/smart-ids/{smart_id}/freeze": "",
     "get /v1/support/atm-cases": "case.work",
     "get /v1/support/disputes": "case.work",

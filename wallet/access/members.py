@@ -49,6 +49,8 @@ class Permission(enum.StrEnum):
     CONTROLS_PROPOSE = "controls.propose"
     CONTROLS_APPROVE = "controls.approve"
     PERSON_EXPORT = "person.export"
+    ERASURE_ASK = "erasure.ask"
+    ERASURE_APPROVE = "erasure.approve"
     CASE_WORK = "case.work"
     REFUND_ASK = "refund.ask"
     REFUND_APPROVE = "refund.approve"
