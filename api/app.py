@@ -21,6 +21,7 @@ from msgspec import inspect
 from api import description
 from api.edge import Edge
 from api.express import Express, Stop, refuse
+from api.failures import Failures
 from api.health import health
 from api.intake import Patience, hurried, refuse_odd_address
 from api.problems import (
@@ -61,6 +62,7 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
     Raises LooseBodyError for a door with a loose body.
     """
     listeners = Listeners(resources.redis)
+    failures = Failures(resources.throttle)
     metrics = PrometheusConfig(app_name="smartid", prefix="smartid", group_path=True)
     app = Application(
         route_handlers=[
@@ -82,7 +84,7 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
             Exception: _defect,
         },
         middleware=[metrics.middleware],
-        on_shutdown=[listeners.close],
+        on_shutdown=[listeners.close, failures.close],
         request_class=StrictRequest,
         request_max_body_size=LARGEST_BODY,
         openapi_config=description.described(),
@@ -96,6 +98,7 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
     app.patience = Patience()
     app.state.recognition = Recognition(resources.works)
     app.state.listeners = listeners
+    app.state.failures = failures
     refuse_loose_bodies(app)
     if doors is None:
         app.express = Express(app, _express_stops(), metrics)
@@ -183,10 +186,12 @@ async def _resources(request: Request[Any, Any, Any]) -> Resources:
     return resources
 
 
-def _answered(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def _answered(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """What an act left with: refused, or declined."""
     problem = problem_of_error(error)
     assert problem is not None  # noqa: S101 - registered for these two alone
+    failures: Failures = request.app.state.failures
+    failures.saw(problem.code)
     return rendered(problem)
 
 

@@ -108,10 +108,19 @@ _COMMON_REFUSALS: Final = {
     "401": Reason.UNAUTHENTICATED,
     "403": Reason.FORBIDDEN,
     "404": Reason.NOT_FOUND,
+    "408": Reason.TOO_SLOW,
     "409": Reason.IN_FLIGHT,
+    "413": Reason.TOO_LARGE,
     "422": Reason.IDEMPOTENCY_KEY_REUSED,
+    "423": Reason.LOCKED,
+    "429": Reason.RATE_LIMITED,
+    "500": Reason.INTERNAL,
     "503": Reason.BUSY,
 }
+
+
+_DECLINED: Final = {"402": Reason.INSUFFICIENT_FUNDS}
+"""What only a request that moves something can hear."""
 
 
 class _Document(OpenAPIRenderPlugin):
@@ -184,7 +193,8 @@ def completed(document: dict[str, Any], strangers: set[tuple[str, str]]) -> dict
             _mark_keys(operation)
             if path.startswith("/v1/"):
                 operation.setdefault("tags", [path.split("/")[2]])
-                _add_refusals(operation, problem)
+                declining = {} if method == "get" else _DECLINED
+                _add_refusals(operation, {**_COMMON_REFUSALS, **declining}, problem)
     return document
 
 
@@ -204,9 +214,11 @@ def _mark_keys(operation: dict[str, Any]) -> None:
             parameter["example"] = "b1f0c4f2-6c1e-4f43-9d5e-6f2f3f7f0a11"
 
 
-def _add_refusals(operation: dict[str, Any], schema: dict[str, Any]) -> None:
+def _add_refusals(
+    operation: dict[str, Any], refusals: dict[str, Reason], schema: dict[str, Any]
+) -> None:
     responses = operation.setdefault("responses", {})
-    for status, reason in _COMMON_REFUSALS.items():
+    for status, reason in sorted(refusals.items()):
         example = msgspec.to_builtins(problem_of(reason))
         responses[status] = {
             "description": example["title"],

@@ -124,6 +124,7 @@ class _Ride:
                 headers = _headers(_JSON, len(answer))
             except Exception as error:
                 problem = problem_of_error(error) or self._defect(error)
+                self._app.state.failures.saw(problem.code)
                 status, answer, headers = _rendered(problem)
             start = {"type": "http.response.start", "status": status, "headers": headers}
             await send(start)  # type: ignore[arg-type] # a message is a plain dict

@@ -155,6 +155,13 @@ _CARD_CAUSES: Final = {
         "កាតបានភ្ជាប់នឹងហាងរបស់វា",
         "កាតបញ្ចប់ដោយលេខ {last_four} ចាប់ពីពេលនេះបង់បានតែហាងដែលវាទើបបង់ប៉ុណ្ណោះ។",
     ),
+    "answered_too_late": _Words(
+        "Card usable as before",
+        "The shop did not get our answer in time and was not paid. Your card ending {last_four} "
+        "can be used as before.",
+        "កាតអាចប្រើបានដូចមុន",
+        "ហាងមិនបានទទួលចម្លើយរបស់យើងទាន់ពេល ហើយមិនបានទទួលប្រាក់ទេ។ កាតបញ្ចប់ដោយលេខ {last_four} អាចប្រើបានដូចមុន។",
+    ),
     "wrong_details": _Words(
         "Somebody typed wrong card details",
         "The security code of your card ending {last_four} was typed wrong too often and locked. "
@@ -214,6 +221,14 @@ _SMART_ID_STATES: Final = {
         "You can pay with your Smart ID again.",
         "Smart ID អាចទូទាត់បាន",
         "អ្នកអាចទូទាត់ដោយ Smart ID បានវិញហើយ។",
+    ),
+    "BLOCKED": _Words(
+        "Smart ID payments ended",
+        "Your Smart ID can no longer pay, and its virtual cards have stopped with it. Money that "
+        "comes in still arrives in your wallet. Ask your bank if you did not expect this.",
+        "Smart ID លែងអាចទូទាត់បាន",
+        "Smart ID របស់អ្នកលែងអាចទូទាត់បានទៀតហើយ ហើយកាតនិម្មិតរបស់វាក៏ឈប់ដែរ។ "
+        "ប្រាក់ដែលចូលនៅតែមកដល់កាបូបរបស់អ្នក។ សូមសួរធនាគាររបស់អ្នក បើអ្នកមិនបានរំពឹងទុក។",
     ),
 }
 _RELEASED: Final = {

@@ -76,9 +76,9 @@ def handlers(
 
 
 async def rounds(resources: Resources, bank: BankId) -> None:
-    """What may have been left lying in one bank: idle top-ups, counters of windows long over, cards
-    whose month is over, purchases whose time is over, its first business day, the checkpoints of
-    its journal."""
+    """What may have been left lying in one bank: idle top-ups, counters of windows long over, its
+    first business day, the checkpoints of its journal, and what is over by date: Smart IDs after
+    ten years, cards after their month, purchases nobody took."""
     await topups.resume(resources.works, bank)
     await tokenising.resume(resources.works, bank)
     await resources.works.perform(WORKER, bank, limits.forget_old)
@@ -88,8 +88,12 @@ async def rounds(resources: Resources, bank: BankId) -> None:
     async def expire(work: Work) -> int:
         return await control.expire_due(work, EXPIRE_TOGETHER)
 
-    while await resources.works.perform(WORKER, bank, expire):
-        pass
+    async def end_smart_ids(work: Work) -> int:
+        return await smart_ids.expire_due(work, EXPIRE_TOGETHER)
+
+    for ending in (end_smart_ids, expire):
+        while await resources.works.perform(WORKER, bank, ending):
+            pass
     while await expire_due(resources.works, resources.network, bank):
         pass
 

@@ -112,6 +112,7 @@ class Throttle:
         self._calls = Calls(redis)
         self._issue = redis.register_script(_ISSUE)
         self._verify = redis.register_script(_VERIFY)
+        self._count = redis.register_script(_COUNT)
 
     def admit(
         self, bucket: str, rate_per_minute: float, burst: int, *, tag: str = ""
@@ -199,6 +200,18 @@ class Throttle:
         code, left = await self._ask(lambda: self._calls.call(self._verify, key, args))
         return Tried(verdict=_VERDICTS[code], tries_left=left)
 
+    async def count_failures(self, times: int) -> int:
+        """Add failed proofs of this process; answers how many all had in the last minute.
+
+        Refuses: UNAVAILABLE when Redis is gone.
+        """
+        key = self._key("failed", "proofs", "")
+        return int(
+            await self._ask(
+                lambda: self._calls.call(self._count, key, [times]), down=Reason.UNAVAILABLE
+            )
+        )
+
     async def alive(self) -> bool:
         """Whether Redis answers now, for the readiness page."""
         try:
@@ -240,6 +253,23 @@ end
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'tx', ARGV[2], 'dev', ARGV[3], 'left', ARGV[5], 'st', 'P')
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
+"""
+
+# Failures by slices of five seconds, twelve of which are the last minute.
+_COUNT: Final = """
+local now = math.floor(tonumber(redis.call('TIME')[1]) / 5)
+redis.call('HINCRBY', KEYS[1], now, ARGV[1])
+redis.call('EXPIRE', KEYS[1], 120)
+local sum = 0
+local slices = redis.call('HGETALL', KEYS[1])
+for i = 1, #slices, 2 do
+  if tonumber(slices[i]) > now - 12 then
+    sum = sum + tonumber(slices[i + 1])
+  else
+    redis.call('HDEL', KEYS[1], slices[i])
+  end
+end
+return sum
 """
 
 _VERDICTS: Final = (Verdict.OK, Verdict.BAD, Verdict.LOCKED, Verdict.USED, Verdict.GONE)

@@ -2,12 +2,16 @@
 
 from typing import Any, Final
 
-from api.agency import funnel, salary_files
+from api.agency import funnel, leaving, salary_files
 from api.security import house_machines, staff_door
 from wallet.access.machines import MachineKind
 from wallet.access.members import StaffKind
 
-HANDLERS: Final[list[Any]] = [*funnel.HANDLERS, *salary_files.HANDLERS]
+HANDLERS: Final[list[Any]] = [
+    *funnel.HANDLERS,
+    *leaving.HANDLERS,
+    *salary_files.HANDLERS,
+]
 """Beside signing in and out, which every staff door has."""
 
 router = staff_door(

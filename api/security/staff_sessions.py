@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, delete, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta, Struct
 
 from api.problems import DeclinedProblem
@@ -213,7 +214,13 @@ async def _current(
     return CurrentSession(csrf_token=csrf, member=_shown(caller))
 
 
-@delete("/sessions/current", opt=OF_SESSION, status_code=204, summary="Sign out")
+@delete(
+    "/sessions/current",
+    opt=OF_SESSION,
+    status_code=204,
+    summary="Sign out",
+    responses={204: ResponseSpec(None, description="Signed out.")},
+)
 async def _sign_out(caller: Member, resources: Resources) -> Response[None]:
     await staff_sessions.sign_out(resources.works, caller)
     return Response(None, status_code=204, headers={"set-cookie": ended_cookie()})

@@ -8,8 +8,13 @@ from typing import Final
 
 from litestar import Router
 
-from api.sim import faults, messages, time
+from api.sim import faults, messages, time, tokens
 
-router: Final[Router] = Router(
-    "/v1/sim", route_handlers=[*messages.HANDLERS, *faults.HANDLERS, *time.HANDLERS], tags=["sim"]
-)
+HANDLERS: Final = [
+    *messages.HANDLERS,
+    *tokens.HANDLERS,
+    *faults.HANDLERS,
+    *time.HANDLERS,
+]
+
+router: Final[Router] = Router("/v1/sim", route_handlers=HANDLERS, tags=["sim"])

@@ -87,7 +87,9 @@ class SimAnswer(Struct, frozen=True, kw_only=True):
 
 _NEEDS_CARD: Final = REQUESTS - {Kind.INCREMENT}
 _NEEDS_MONEY: Final = frozenset(Kind) - {Kind.REVERSAL, Kind.EXPIRY, Kind.BALANCE_INQUIRY}
-_NEEDS_ORIGINAL: Final = frozenset({Kind.INCREMENT, Kind.REVERSAL, Kind.EXPIRY})
+_NEEDS_ORIGINAL: Final = frozenset(
+    {Kind.INCREMENT, Kind.REVERSAL, Kind.EXPIRY, Kind.RETURN_REVERSAL}
+)
 
 _NAMELESS: Final = _NEEDS_ORIGINAL | {Kind.BALANCE_INQUIRY}
 
@@ -211,4 +213,5 @@ HANDLERS: Final[list[Any]] = [
     _verb("/clear", Kind.CLEARING, "Take what was bought"),
     _verb("/force", Kind.FORCE_POST, "Take without asking"),
     _verb("/return", Kind.RETURN, "Give money back"),
+    _verb("/return-reversal", Kind.RETURN_REVERSAL, "Take a return back"),
 ]

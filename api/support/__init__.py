@@ -3,12 +3,23 @@
 from typing import Any, Final
 
 from api.security import staff_door
-from api.support import atm_cases, disputes, emergency, purchases, refunds, search
+from api.support import (
+    atm_cases,
+    cards,
+    disputes,
+    emergency,
+    purchase_cases,
+    purchases,
+    refunds,
+    search,
+)
 from wallet.access.members import StaffKind
 
 HANDLERS: Final[list[Any]] = [
     *search.HANDLERS,
     *purchases.HANDLERS,
+    *purchase_cases.HANDLERS,
+    *cards.HANDLERS,
     *atm_cases.HANDLERS,
     *disputes.HANDLERS,
     *refunds.HANDLERS,

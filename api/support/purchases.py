@@ -1,4 +1,4 @@
-"""Purchases as agents see them: found by the network's own key, one with its timeline, and cases.
+"""Purchases as agents see them: found by the network's own key, one with its timeline.
 
 Promise: last four digits at most; every look is audited for the person it concerns and shows in
 their own feed; an agent of one bank sees no purchase of another's. Who calls: support agents.
@@ -14,11 +14,13 @@ from msgspec import Meta, Struct
 
 from api.resources import Resources
 from api.security import StaffCaller, with_permission
+from api.support.purchase_cases import SeenCase, seen_case
 from api.wire import PAGE, Cursor, Limit, MoneyOut, Page, money_out, page_of, read_cursor
 from wallet.access.members import Permission
 from wallet.authorisations import reading
+from wallet.authorisations.closing import closings_of
 from wallet.authorisations.reading import Told
-from wallet.authorisations.records import Case, Event
+from wallet.authorisations.records import Event
 from wallet.identifiers import HolderId
 from wallet.money import Currency, Money
 from wallet.work import Work
@@ -54,16 +56,6 @@ class SeenStep(Struct, frozen=True, kw_only=True):
     settlement: MoneyOut
     held_after: MoneyOut
     paid_by_suspense: MoneyOut
-
-
-class SeenCase(Struct, frozen=True, kw_only=True):
-    """Something to look at: what went beyond what was allowed, and what suspense stands in for."""
-
-    authorisation_id: UUID
-    cause: Annotated[str, Meta(examples=["OVER_CAPTURE"])]
-    beyond: MoneyOut
-    short: MoneyOut
-    at: datetime
 
 
 class Timeline(Struct, frozen=True, kw_only=True):
@@ -127,32 +119,14 @@ async def purchase_timeline(
         told = await reading.find(work, purchase_id)
         _noted(work, told)
         cases = await reading.cases_of(work, purchase_id)
+        closed = await closings_of(work, [case.id for case in cases])
         return Timeline(
             purchase=_seen(told, work.now),
             steps=[_step(event) for event in told.events],
-            cases=[_case(case) for case in cases],
+            cases=[seen_case(case, closed.get(case.id)) for case in cases],
         )
 
     return await resources.works.perform(caller.actor, caller.bank, look)
-
-
-@get(
-    "/purchase-cases",
-    guards=[with_permission(Permission.CASE_WORK)],
-    summary="Purchases somebody must look at",
-)
-async def purchase_cases(
-    caller: StaffCaller, resources: Resources, limit: Limit = PAGE, cursor: Cursor = None
-) -> Page[SeenCase]:
-    place = read_cursor(cursor, tuple[int])
-    before = place[0] if place else None
-    found = await resources.works.read(
-        caller.actor,
-        caller.bank,
-        lambda work: reading.cases(work, before=before, limit=limit + 1),
-    )
-    page = page_of(found, limit, lambda one: (one[0],))
-    return Page(items=[_case(case) for _, case in page.items], next=page.next)
 
 
 def _noted(work: Work, told: Told) -> None:
@@ -190,20 +164,8 @@ def _step(event: Event) -> SeenStep:
     )
 
 
-def _case(case: Case) -> SeenCase:
-    currency = Currency(case.currency)
-    return SeenCase(
-        authorisation_id=case.authorisation_id,
-        cause=case.cause.value,
-        beyond=money_out(Money(case.beyond_minor, currency)),
-        short=money_out(Money(case.short_minor, currency)),
-        at=case.at,
-    )
-
-
 HANDLERS: Final[list[Any]] = [
     find_purchases,
     persons_purchases,
     purchase_timeline,
-    purchase_cases,
 ]

@@ -20,6 +20,7 @@ from runtime import prove, seed
 from runtime.children import free_port
 from runtime.demo import people, story
 from runtime.demo.memory import Memory
+from runtime.demo.shopping import Shop
 from runtime.resources import open_resources
 from runtime.seal_keys import trusted_keys
 from runtime.settings import Settings
@@ -35,7 +36,7 @@ half minute that a fresh code may have to be waited for."""
 TOPUP_GRACE_S: Final = 20
 """Instead of a minute: the operator here either knows a top-up at once or never heard of it."""
 
-_FAILURES: Final = (story.StoryError, PhoneError, OfficerError, httpx.HTTPError)
+_FAILURES: Final = (people.StoryError, PhoneError, OfficerError, httpx.HTTPError)
 
 
 def main(settings: Settings, *, once: bool = False) -> int:
@@ -46,6 +47,7 @@ def main(settings: Settings, *, once: bool = False) -> int:
         settings,
         claim_ttl_s=CLAIM_TTL_S,
         topup_grace_s=TOPUP_GRACE_S,
+        simulation=True,
         operator_url=f"http://127.0.0.1:{telco}",
         sms_url=f"http://127.0.0.1:{sms}",
     )
@@ -114,6 +116,7 @@ async def _story(settings: Settings) -> None:
             agent=people.officer(web, data, "support.agent", settings.public_host),
             supervisor=people.officer(web, data, "support.supervisor1", settings.public_host),
             host=people.atm_host(web, data, people.BANK, settings.public_host),
+            shop=Shop(web, people.BANK),
             memory=memory,
             agency=person.agency,
             salary_file=seed.salary_file(AgencyId(person.agency), period=period, half=half),
@@ -139,6 +142,7 @@ def _where_to_look(settings: Settings) -> None:
         f"\nIt keeps serving. Where to look:\n"
         f"   the API, request by request   {url}/docs\n"
         f"   is it well                    {url}/health/ready   {url}/metrics\n"
+        f"   an imagined card network     {url}/v1/sim/... (authorise, clear, reverse, ...)\n"
         f"   the phone operators' books    {settings.operator_url}/books\n"
         f"   texts that were sent          {settings.sms_url}/messages\n"
         f"   logins of officers, clerks and support, with passphrases and code secrets:\n"

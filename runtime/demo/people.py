@@ -194,6 +194,10 @@ class Holder:
         return await patiently(ask)
 
 
+class StoryError(Exception):
+    """Something in the story was not as it should be."""
+
+
 class Listener:
     """The holder's live stream, read beside the story; opened anew whenever it breaks."""
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from runtime.demo import people
 from runtime.demo.memory import Memory
-from runtime.demo.people import TRIES, Holder, Listener, patiently
+from runtime.demo.people import TRIES, Holder, Listener, StoryError, patiently
+from runtime.demo.shopping import Shop, buy_online
 from simulators.atm import AtmHost
 from simulators.officer import Officer, OfficerError
 from simulators.phone import PhoneError
@@ -38,10 +39,6 @@ SILENT: Final = "82"
 """The last digits the operator simulator answers nothing to, though it delivers."""
 
 
-class StoryError(Exception):
-    """Something in the story was not as it should be."""
-
-
 @dataclass(frozen=True)
 class Cast:
     """Who plays."""
@@ -52,6 +49,7 @@ class Cast:
     agent: Officer
     supervisor: Officer
     host: AtmHost
+    shop: Shop
     memory: Memory
     agency: str
     salary_file: bytes
@@ -65,6 +63,7 @@ async def tell(cast: Cast, say: Say) -> None:
         ("A phone becomes the holder's, at an ATM", _enrol),
         ("Salary day", _salary),
         ("A virtual card from the app", _card_in_app),
+        ("The card buys something online", _buy_online),
         ("The Smart ID is frozen, and comes back", _freeze_smart_id),
         ("A virtual card at an ATM", _card_at_atm),
         ("A phone is topped up", _top_up),
@@ -200,6 +199,10 @@ async def _card_in_app(cast: Cast, say: Say) -> None:
     await holder.post("freeze-card", f"/cards/{card['id']}/freeze", {})
     thawed = await holder.do("unfreeze-card", "card.unfreeze", card_id=card["id"])
     say(f"   frozen at once; unfrozen by signature and code: {thawed['card']['state']}")
+
+
+async def _buy_online(cast: Cast, say: Say) -> None:
+    await buy_online(cast.holder, cast.shop, cast.memory, say)
 
 
 async def _freeze_smart_id(cast: Cast, say: Say) -> None:

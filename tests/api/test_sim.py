@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -23,6 +24,24 @@ from wallet.work import SYSTEM, Work
 
 CAFE = {"id": "KH000000000CAFE", "name": "Kafé Ânkor", "mcc": "5814"}
 BOOKS = {"id": "TH000000000SHOP", "name": "Bangkok Books", "mcc": "5942", "country": "TH"}
+
+
+VERBS = (
+    "authorise",
+    "financial",
+    "increment",
+    "advise",
+    "inquire",
+    "reverse",
+    "expire",
+    "clear",
+    "force",
+    "return",
+    "return-reversal",
+    "tokenise",
+    "faults",
+    "clock/advance",
+)
 
 
 class Shop:
@@ -70,7 +89,7 @@ async def shop(
 
 
 async def test_without_the_setting_the_door_does_not_exist(client: httpx.AsyncClient) -> None:
-    for verb in ("authorise", "clear", "faults", "clock/advance"):
+    for verb in VERBS:
         assert (await client.post(f"/v1/sim/{verb}", json={})).status_code == 404
     document = (await client.get("/openapi.json")).json()
     assert not [path for path in document["paths"] if path.startswith("/v1/sim")]
@@ -259,3 +278,77 @@ async def test_a_dispute_may_name_the_purchase(shop: Shop) -> None:
     }
     opened = await shop.client.post("/v1/mobile/disputes", headers=headers, json=body)
     assert opened.status_code == 201, opened.text
+
+
+async def test_the_verbs_one_by_one(shop: Shop) -> None:
+    """Everything a network may say, through HTTP; the figures are those of the rooms' own tests."""
+
+    async def said(verb: str, **body: Any) -> tuple[str, int, int]:
+        answer = await shop.say(verb, **body)
+        assert answer.status_code == 200, answer.text
+        told = answer.json()["answer"]
+        return told["status"], told["open_minor"], told["available_minor"]
+
+    card = {"card": {"id": str(shop.card_id)}, "merchant": CAFE}
+    of = {"original": "T|1"}
+    assert await said("inquire", **card) == ("SETTLED", 0, 100_000)
+    assert await said("authorise", key="T|1", amount_minor=10_000, **card) == (
+        "PENDING",
+        10_000,
+        90_000,
+    )
+    assert await said("increment", amount_minor=5_000, **of) == ("PENDING", 15_000, 85_000)
+    assert await said("advise", amount_minor=12_000, **of) == ("PENDING", 12_000, 88_000)
+    assert await said("clear", amount_minor=4_000, final=False, **of) == ("PENDING", 8_000, 88_000)
+    assert await said("reverse", amount_minor=6_000, **of) == ("PENDING", 2_000, 94_000)
+    assert await said("expire", **of) == ("SETTLED", 0, 96_000)
+    assert await said("return", amount_minor=4_000, **of) == ("SETTLED", 0, 100_000)
+    assert await said("return-reversal", amount_minor=1_000, **of) == ("SETTLED", 0, 99_000)
+    assert await said("force", amount_minor=9_000, **card) == ("SETTLED", 0, 90_000)
+    assert await said("financial", amount_minor=10_000, **card) == ("SETTLED", 0, 80_000)
+    document = (await shop.client.get("/openapi.json")).json()
+    listed = {path for path in document["paths"] if path.startswith("/v1/sim")}
+    assert listed in (set(), {f"/v1/sim/{verb}" for verb in VERBS})
+
+
+async def test_a_token_follows_its_card_and_a_lost_answer_makes_no_second(
+    shop: Shop, counter: Counter, clock: TurnedClock
+) -> None:
+    card = {"bank": "ACLEDA", "card_id": str(shop.card_id)}
+
+    async def tokens() -> tuple[int, list[str]]:
+        answer = await shop.client.post("/v1/sim/tokenise", json=card)
+        if answer.status_code != 200:
+            return answer.status_code, []
+        return 200, [token["state"] for token in answer.json()["items"]]
+
+    assert await tokens() == (200, [])
+    wish = {"card_id": str(shop.card_id), "wallet": "apple", "device_name": "iPhone"}
+    await counter.do("card.tokenise", shop.person, **wish)
+    await shop.client.post("/v1/sim/faults", json={"lost_answer": 1})
+    assert await tokens() == (409, [])
+    clock.advance(timedelta(minutes=1))
+    assert await tokens() == (200, ["ACTIVE"])
+    await counter.freeze(shop.person, shop.card_id)
+    assert await tokens() == (200, ["SUSPENDED"])
+    await counter.do("card.close", shop.person, card_id=str(shop.card_id))
+    assert await tokens() == (200, ["DELETED"])
+
+
+async def test_every_answer_tells_what_is_left(shop: Shop, counter: Counter) -> None:
+    own = {"daily_limit_minor": 30_000, "uses_per_day": 5}
+    shop.card_id = await counter.card(shop.person, "KHR", **own)
+
+    def left(answer: dict[str, Any]) -> tuple[int, int]:
+        told = answer["answer"] or answer["facts"]
+        return told["limit_left_minor"], told["limit_left_count"]
+
+    first = await shop.buy(10_000, key="T|1")
+    assert (first["approved"], left(first)) == (True, (20_000, 4))
+    over = await shop.buy(25_000)
+    assert (over["reason"], left(over)) == ("limit_exceeded", (20_000, 4))
+    more = await shop.say("increment", original="T|1", amount_minor=5_000)
+    assert left(more.json()) == (15_000, 4)
+    await counter.freeze(shop.person, shop.card_id)
+    frozen = await shop.buy(1_000)
+    assert (frozen["reason"], left(frozen)) == ("card_frozen", (15_000, 4))

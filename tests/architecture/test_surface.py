@@ -85,7 +85,7 @@ class Operation(NamedTuple):
         """The request's and the successful answers' contents."""
         parts = {"request": self.told.get("requestBody", {}), **self.told["responses"]}
         for where, part in parts.items():
-            if not where.startswith("4") and where != "503":
+            if where[0] not in "45":
                 for content in part.get("content", {}).values():
                     yield f"{self.name}, {where}", content
 

@@ -15,24 +15,17 @@ permission nobody has named here fails the run with a sentence saying so.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import count
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import httpx
 import pytest
-from litestar import Litestar
 
-from api.app import create_app
-from api.resources import Policy, Resources
-from tests.api.conftest import HOST
 from tests.architecture.test_surface import OPERATIONS, Operation
-from tests.desk import UNHURRIED, Desk
 from tests.matrix.callers import Asked, Caller
 from tests.matrix.furniture import Furniture, fingerprint, nobodys
-from wallet.clock import TurnedClock
 
 NEEDS: Final = {
     "post /v1/admin/role-changes/{change_id}/approve": "staff.approve",
@@ -222,7 +215,7 @@ class Matrix:
         """The request about the owner's thing, or about one that is nobody's."""
         path = route.path
         for place in route.places:
-            path = path.replace(f"{{{place}}}", self._placed(route, place, own=own))
+            path = path.replace(f"{{{place}}}", self.placed(route, place, own=own))
         path += QUERIES.get(route.name, "")
         kind, body = route.body or (None, None)
         body = BODIES.get(route.name, body)
@@ -236,7 +229,8 @@ class Matrix:
         keyed = route.operation.takes_key
         return Asked(method=route.method, path=path, body=body, kind=kind, keyed=keyed)
 
-    def _placed(self, route: Route, place: str, *, own: bool) -> str:
+    def placed(self, route: Route, place: str, *, own: bool) -> str:
+        """What stands in a place of the path."""
         literal = self._literal(route, place)
         if literal is not None:
             return literal
@@ -250,21 +244,6 @@ def heard(answer: httpx.Response) -> tuple[int, str]:
     """Status and code."""
     problem = answer.headers.get("content-type", "").startswith("application/problem+json")
     return answer.status_code, answer.json()["code"] if problem else ""
-
-
-@pytest.fixture
-async def furniture(
-    resources: Resources,
-    dialled: Callable[[Litestar], httpx.AsyncClient],
-    desk: Desk,
-    clock: TurnedClock,
-    database_url: str,
-) -> Furniture:
-    policy = Policy(host=HOST, simulation=True, rates=UNHURRIED)
-    client = dialled(create_app(replace(resources, policy=policy)))
-    furniture = Furniture(client, resources, desk, clock, database_url)
-    await furniture.furnish()
-    return furniture
 
 
 async def test_who_may_do_what_to_whose(furniture: Furniture, database_url: str) -> None:

@@ -39,6 +39,7 @@ class Permission(enum.StrEnum):
 
     SALARY_SEND = "salary.send"
     SALARY_APPROVE = "salary.approve"
+    LEAVING_REPORT = "leaving.report"
     PAIRING_ASK = "pairing.ask"
     PAIRING_APPROVE = "pairing.approve"
     NUMBER_ASK = "number.ask"

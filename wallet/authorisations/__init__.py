@@ -9,7 +9,8 @@ Network-neutral: doors translate (api.sim now, the switch later).
     messages.py  what a network says           requests.py   authorise, increment, advise, inquire
     amounts.py   four amounts, one rate        settling.py   clear, force post, return
     states.py    where a purchase stands       releasing.py  reverse, expire
-    records.py   the rows                      telling.py    what its holder hears
+    records.py   the rows                      retaking.py   a return taken back
+    closing.py   a case closed by people       telling.py    what its holder hears
     habits.py    out of pattern, and asking    confirming.py the holder's yes, an intent
     counter.py   books, limits, cards of a     serving.py    the group act, its lanes, deadlines
                  group
@@ -17,6 +18,6 @@ Network-neutral: doors translate (api.sim now, the switch later).
     proof.py     what must be true of it all
 
 Tables owned: authorisations, authorisation_events, open_authorisations, authorisation_cases,
-purchase_habits, purchase_challenges. Who calls: the sim door, the phones' and support's doors, the
-worker.
+authorisation_case_closings, purchase_habits, purchase_challenges. Who calls: the sim door, the
+phones' and support's doors, the worker.
 """

@@ -248,6 +248,13 @@ class Counter:
         )
         return replace(asked, own=own, another=another)
 
+    def left(self, life: Life, message: Message, standing: Standing) -> Facts:
+        """What the limits leave for another purchase like this one; of nobody's card nothing."""
+        purchase = life.purchase
+        if purchase is None or purchase.card_id is None or self.tray.card(purchase.card_id) is None:
+            return {}
+        return self.controls.left(self.asking(life, message, standing, 0))
+
     def count(self, asked: controls.Purchase, standing: Standing) -> Standing:
         """Count what is held or was taken by force."""
         self.controls.count(asked)

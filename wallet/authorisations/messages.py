@@ -50,6 +50,8 @@ class Kind(enum.StrEnum):
     """Allowed and taken in one message."""
     FORCE_POST = "FORCE_POST"
     RETURN = "RETURN"
+    RETURN_REVERSAL = "RETURN_REVERSAL"
+    """A return taken back: what had come back is taken again."""
     BALANCE_INQUIRY = "BALANCE_INQUIRY"
 
 
@@ -102,6 +104,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """How long to hold, where the shop says so (a hotel); none: the programme's own time."""
     too_late: bool = False
     """Our own reversal of a request that was answered after its deadline."""
+    undoes: Kind = Kind.AUTHORIZATION
+    """Of such a reversal: what kind of request. Of an increment only that is taken back."""
 
     @property
     def lifecycle(self) -> str:
@@ -112,7 +116,7 @@ class Message(Struct, frozen=True, kw_only=True):
     def message_key(self) -> str:
         """One network key may name a request, its reversal and its clearing: the class tells."""
         if self.too_late:
-            return f"{TOO_LATE}{CLASSES[Kind.AUTHORIZATION]}|{self.key}"
+            return f"{TOO_LATE}{CLASSES[self.undoes]}|{self.key}"
         return f"{CLASSES[self.kind]}|{self.key}"
 
     @property
@@ -149,6 +153,7 @@ CLASSES: Final = {
     Kind.CLEARING: "clearing",
     Kind.FORCE_POST: "clearing",
     Kind.RETURN: "return",
+    Kind.RETURN_REVERSAL: "return_reversal",
 }
 
 TOO_LATE: Final = "too_late|"
@@ -163,7 +168,9 @@ def undoing(message: Message) -> Message:
         key=message.key,
         original=message.lifecycle,
         network=message.network,
+        money=message.money if message.kind is Kind.INCREMENT else None,
         too_late=True,
+        undoes=message.kind,
     )
 
 

@@ -82,10 +82,11 @@ async def by_key(work: Work, key: str, limit: int = 20) -> list[Told]:
 
 
 async def cases(
-    work: Work, *, before: int | None = None, limit: int = 50
+    work: Work, *, before: int | None = None, limit: int = 50, open_only: bool = False
 ) -> list[tuple[int, Case]]:
-    """What somebody must look at, newest first, each with its number."""
-    rows = await work.rows(_CASES, before, limit)
+    """What somebody must look at, newest first, each with its number. `open_only`: what nobody
+    has closed."""
+    rows = await work.rows(_CASES, before, limit, open_only)
     return [(row["seq"], _case(row)) for row in rows]
 
 
@@ -153,7 +154,11 @@ order by a.at desc, a.id desc, e.place
 _CASES: Final = """
 select seq, id, authorisation_id, event_id, holder_id, cause, beyond_minor, short_minor, currency,
        at
-from authorisation_cases where $1::bigint is null or seq < $1 order by seq desc limit $2
+from authorisation_cases c
+where ($1::bigint is null or seq < $1)
+  and (not $3 or not exists (select from authorisation_case_closings d
+                             where d.case_id = c.id and d.state = 'CLOSED'))
+order by seq desc limit $2
 """
 
 _CASES_OF: Final = """

@@ -39,6 +39,7 @@ class Cause(enum.StrEnum):
     ADVICE_RAISED = "ADVICE_RAISED"
     ACCOUNT_CLOSED = "ACCOUNT_CLOSED"
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
+    RETURN_REVERSED = "RETURN_REVERSED"
 
 
 class Purchase(Struct, frozen=True, kw_only=True):
@@ -171,6 +172,24 @@ async def open_lives(work: Work, messages: Sequence[Message]) -> Lives:
     keys = sorted({message.lifecycle for message in messages})
     said = [message.message_key for message in messages]
     return Lives(await work.rows(_OF_MESSAGES, work.bank, keys, said))
+
+
+async def only_ones(work: Work, lives: Sequence[Life]) -> dict[UUID, CardId]:
+    """Which of these purchases are the only one ever allowed on their card or its renewals."""
+    known = [life.purchase for life in lives if life.purchase is not None]
+    of_cards = {one.id: one.card_id for one in known if one.card_id is not None}
+    rows = await work.rows(_WITH_OTHERS, list(of_cards))
+    others = {row["id"] for row in rows}
+    return {one: card_id for one, card_id in of_cards.items() if one not in others}
+
+
+_WITH_OTHERS: Final = """
+select a.id from authorisations a
+ where a.id = any($1::uuid[]) and exists (
+       select from authorisations o join authorisation_events e on e.authorisation_id = o.id
+        where o.holder_id = a.holder_id and o.lineage = a.lineage and o.id <> a.id
+          and e.place = 1 and e.reason is null)
+"""
 
 
 def write(work: Work, lives: Lives, cases: Sequence[Case]) -> None:

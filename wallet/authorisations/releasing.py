@@ -29,6 +29,8 @@ def reverse(counter: Counter, message: Message, life: Life) -> Outcome:
     """
     if life.purchase is None:
         return _forestall(counter, message, life)
+    if message.undoes is Kind.INCREMENT:
+        return _undo_increment(counter, message, life)
     standing = life.standing
     left_s = 0
     if message.money is not None:
@@ -50,11 +52,35 @@ def reverse(counter: Counter, message: Message, life: Life) -> Outcome:
     outcome: Outcome = counter.answer(life, message, standing, moved)
     if message.too_late:
         outcome = Declined(reason=Reason.ANSWER_TOO_LATE)
+        _unmark(counter, life)
     counter.record(life, message, standing, moved, outcome)
     if moved.cardholder:
         cause = "too_late" if message.too_late else "reversed"
         telling.released(counter, life, message, standing, moved, cause)
     return outcome
+
+
+def _undo_increment(counter: Counter, message: Message, life: Life) -> Outcome:
+    """Hold again what was held before an increment whose answer came too late."""
+    before, more_s = life.standing, 0 if message.money is None else message.money.minor
+    back_s = min(more_s, before.open_s)
+    standing = _released(counter, message, life, before, before.open_s - back_s)
+    standing = replace(standing, allowed_s=before.allowed_s - back_s, over=standing.open_s == 0)
+    moved = Moved(cardholder=before.held_minor - standing.held_minor)
+    outcome = Declined(reason=Reason.ANSWER_TOO_LATE)
+    counter.record(life, message, standing, moved, outcome)
+    if moved.cardholder:
+        telling.released(counter, life, message, standing, moved, "too_late")
+    return outcome
+
+
+def _unmark(counter: Counter, life: Life) -> None:
+    """A purchase whose shop heard a decline leaves no mark on its card."""
+    purchase = life.purchase
+    card = None if purchase is None or purchase.card_id is None else purchase.card_id
+    held = None if card is None else counter.tray.card(card)
+    if purchase is not None and held is not None:
+        counter.tray.unmark(held, purchase.id)
 
 
 def _partial_declined(message: Message, standing: Standing) -> Declined | None:

@@ -75,7 +75,8 @@ def authorise(counter: Counter, message: Message, life: Life) -> Outcome:
         counter.tray.approve(card, replace(purchase, money=money), life.purchase.id)
         account, country = card.account_id, life.purchase.merchant.country
         counter.habits.count(account, moved.cardholder, country)
-    outcome = counter.answer(life, message, taken, moved, approved_minor=allowed_s)
+    told = counter.left(life, message, taken)
+    outcome = counter.answer(life, message, taken, moved, approved_minor=allowed_s, **told)
     counter.record(life, message, taken, moved, outcome)
     telling.allowed(counter, life, message, taken, moved, allowed_s)
     return outcome
@@ -263,7 +264,8 @@ def increment(counter: Counter, message: Message, life: Life) -> Outcome:
         return decline(counter, message, life, taken, standing)
     taken = counter.count(asked, replace(taken, allowed_s=standing.allowed_s + more))
     moved.cardholder = taken.held_minor - standing.held_minor
-    outcome = counter.answer(life, message, taken, moved, approved_minor=more)
+    left = counter.left(life, message, taken)
+    outcome = counter.answer(life, message, taken, moved, approved_minor=more, **left)
     counter.record(life, message, taken, moved, outcome)
     telling.allowed(counter, life, message, taken, moved, more)
     return outcome
@@ -386,9 +388,16 @@ def decline(
     standing = standing or life.standing
     if not life.events and message.money is not None and standing.rate is None:
         standing = replace(standing, settlement=message.money.currency)
+    if declined.reason not in _TELLS_NOTHING:
+        left = counter.left(life, message, standing)
+        declined = Declined(reason=declined.reason, facts={**left, **declined.facts})
     counter.record(life, message, standing, Moved(), declined)
     telling.declined(counter, life, message, declined)
     return declined
+
+
+_TELLS_NOTHING: Final = frozenset({Reason.CARD_DETAILS_WRONG, Reason.CARD_DETAILS_LOCKED})
+"""Whoever guesses at a card learns nothing of its limits."""
 
 
 def _unfound(counter: Counter, message: Message, life: Life) -> Outcome:

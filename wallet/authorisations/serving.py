@@ -28,6 +28,7 @@ from wallet.authorisations.messages import REQUESTS, Kind, Message, undoing
 from wallet.authorisations.records import Life, Lives
 from wallet.authorisations.releasing import expire, reverse
 from wallet.authorisations.requests import advise, authorise, increment, inquire
+from wallet.authorisations.retaking import take_again
 from wallet.authorisations.settling import clear, give_back
 from wallet.authorisations.states import Counted, Standing
 from wallet.cards.purchasing import Tray, open_tray
@@ -171,13 +172,15 @@ _ACTS: Final[dict[Kind, Act]] = {
     Kind.CLEARING: clear,
     Kind.FORCE_POST: clear,
     Kind.RETURN: give_back,
+    Kind.RETURN_REVERSAL: take_again,
 }
 
 _HABITUAL: Final = frozenset({Kind.AUTHORIZATION, Kind.FINANCIAL})
 
 
 async def _tray(work: Work, issuing: Issuing, lives: Lives, messages: Sequence[Message]) -> Tray:
-    """The cards of messages that may need one: those that begin a purchase, and increments."""
+    """The cards of messages that may need one: those that begin a purchase, increments, and
+    our own undoing of what was answered too late."""
     ids: set[CardId] = set()
     indexes: set[bytes] = set()
     for message in messages:
@@ -187,11 +190,15 @@ async def _tray(work: Work, issuing: Issuing, lives: Lives, messages: Sequence[M
                 indexes.add(message.number_index)
             elif message.card_id is not None:
                 ids.add(message.card_id)
-        elif message.kind is Kind.INCREMENT:
+        elif message.kind is Kind.INCREMENT or message.too_late:
             ids.add(life.purchase.card_id)
     if not ids and not indexes:
         return Tray(work, issuing, [])
-    return await open_tray(work, issuing, ids=sorted(ids), indexes=sorted(indexes))
+    tray = await open_tray(work, issuing, ids=sorted(ids), indexes=sorted(indexes))
+    unheard = [lives.of(message) for message in messages if message.too_late]
+    if unheard:
+        await tray.look_back(await records.only_ones(work, unheard))
+    return tray
 
 
 async def house_of(work: Work) -> House:

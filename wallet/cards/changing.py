@@ -27,13 +27,15 @@ ANNOUNCED: Final = frozenset({"card.cvv_locked"})
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One card's step: `act` for the history and the audit, `cause` for the people."""
+    """One card's step: `act` for the history and the audit, `cause` for the people, `why` in a
+    member of staff's own words for the audit."""
 
     act: str
     cause: str
     before: Card
     after: Card
     actor: Actor | None = None
+    why: str | None = None
 
     @property
     def announced(self) -> bool:
@@ -64,7 +66,7 @@ def change(work: Work, changes: Sequence[Change], counted: Sequence[Card] = ()) 
             str(step.after.id),
             holder_id=step.after.holder_id,
             actor=actor,
-            reason=step.cause,
+            reason=step.why or step.cause,
         )
         if step.after.tokenised:
             wanted = {"bank": step.after.bank, "card_id": str(step.after.id)}
@@ -121,6 +123,16 @@ _COUNT_CHANGES: Final = """
 select card_id, count(*)::int as times from card_changes
  where card_id = any($1::uuid[]) and act = $2 and at > $3
  group by card_id
+"""
+
+
+async def ever(work: Work, card_ids: Sequence[CardId], act: str) -> set[CardId]:
+    """Which of the cards have `act` in their history."""
+    return {CardId(row["card_id"]) for row in await work.rows(_EVER, list(card_ids), act)}
+
+
+_EVER: Final = """
+select distinct card_id from card_changes where card_id = any($1::uuid[]) and act = $2
 """
 
 

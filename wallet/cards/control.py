@@ -66,7 +66,12 @@ class _SmartIdPlan(Struct, frozen=True, kw_only=True):
 
 
 async def freeze_card(
-    work: Work, card_id: CardId, *, holder_id: HolderId | None, by: Freezer = Freezer.HOLDER
+    work: Work,
+    card_id: CardId,
+    *,
+    holder_id: HolderId | None,
+    by: Freezer = Freezer.HOLDER,
+    why: str | None = None,
 ) -> Outcome:
     """Stop one card. Frozen already is Done. `holder_id`: whose it must be; None for the bank.
 
@@ -80,9 +85,28 @@ async def freeze_card(
     except Refused as refused:
         return Declined(reason=refused.reason, facts=refused.facts)
     if after != card:
-        step = Change(act="card.freeze", cause=by.value.lower(), before=card, after=after)
+        step = Change(act="card.freeze", cause=by.value.lower(), before=card, after=after, why=why)
         changing.change(work, [step])
     return Done(answer={"card": after.view(work.now)})
+
+
+async def release_card(work: Work, card_id: CardId, why: str) -> Outcome:
+    """Lift the bank's own freeze of one card; the holder's and the Smart ID's stay. Not frozen by
+    the bank is Done.
+
+    Refuses: NOT_FOUND. Declines: CARD_NOT_ACTIVE.
+    """
+    card = (await rows.locked(work, [card_id])).get(card_id)
+    if card is None:
+        raise Refused(Reason.NOT_FOUND)
+    if not card.live(work.now):
+        return Declined(reason=Reason.CARD_NOT_ACTIVE, facts={"state": card.state.value})
+    if Freezer.BANK in card.frozen_by:
+        after = decide_unfreeze(card, Freezer.BANK, work.now)
+        step = Change(act="card.unfreeze", cause="bank", before=card, after=after, why=why)
+        changing.change(work, [step])
+        card = after
+    return Done(answer={"card": card.view(work.now)})
 
 
 async def freeze_smart_id(work: Work, holder_id: HolderId, by: Party = Party.HOLDER) -> Outcome:

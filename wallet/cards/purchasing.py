@@ -4,7 +4,8 @@ Promise: the cards of a group and their Smart IDs are locked in one statement, s
 either before a decision or after it; whether a card may be used now is decided in plain Python;
 what an approval does to the card is written with the group's other writes. A closed card stays
 closed and a lock stays on, whatever becomes of the approval later: the number is known to
-somebody by then (decision 0041).
+somebody by then (decision 0041). Only an approval that no shop ever heard of leaves no mark: one
+that was answered after its deadline is a decline, and a decline uses nothing up (decision 0052).
 
     kind             before its first approval     after it
     open             any merchant                  any merchant
@@ -25,7 +26,7 @@ Owns no table (changing writes). Who calls: authorisations.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -35,6 +36,7 @@ from msgspec.structs import replace
 
 from wallet.cards import changing, numbers
 from wallet.cards.changing import Change
+from wallet.cards.rows import live_cards
 from wallet.cards.rules import Issuing
 from wallet.cards.states import (
     Card,
@@ -45,7 +47,7 @@ from wallet.cards.states import (
     decide_smart_id,
 )
 from wallet.database import decode
-from wallet.identifiers import CardId, Secret
+from wallet.identifiers import CardId, Secret, SmartIdId
 from wallet.money import Money
 from wallet.outcomes import Declined, Facts, Reason
 from wallet.vault import Vault
@@ -115,6 +117,8 @@ class Tray:
         self._counted: set[CardId] = set()
         self._steps: list[Change] = []
         self._agreed: list[tuple[Card, str, str, UUID]] = []
+        self._live: dict[SmartIdId, int] = {}
+        self._unheard: set[UUID] = set()
         for row in rows:
             card = decode(Card, row)
             self._cards[card.id] = card
@@ -181,6 +185,27 @@ class Tray:
             self._step("card.spent", "single_use_spent", card, after, actor)
         elif after != card:
             self._step("card.lock_merchant", "locked_to_merchant", card, after, actor)
+
+    async def look_back(self, unheard: Mapping[UUID, CardId]) -> None:
+        """Read what `unmark` needs of approvals that are taken back before their shop heard of
+        them, each the only one of its card."""
+        held = {self._cards[card_id].smart_id_id for card_id in unheard.values()}
+        self._live = await live_cards(self._work, sorted(held))
+        locked = await changing.ever(self._work, list(unheard.values()), "card.lock_merchant")
+        self._unheard = {one for one, card_id in unheard.items() if card_id in locked}
+
+    def unmark(self, card: Card, authorisation_id: UUID) -> None:
+        """Undo what an approval did to its card, when its shop was never told of it: a single-use
+        card may pay again where the quota still has room for it, a lock that only this one put on
+        comes off. A standing agreement stays: it is the holder's with that shop."""
+        card = self._cards[card.id]
+        room = self._live.get(card.smart_id_id, 0) < self._issuing.rules.live_cards
+        if card.spent_by == authorisation_id and room:
+            self._live[card.smart_id_id] = self._live.get(card.smart_id_id, 0) + 1
+            self._step("card.unspent", "answered_too_late", card, decide_unspent(card))
+        elif authorisation_id in self._unheard and card.live(self._work.now):
+            after = replace(card, locked_merchant=None, locked_name=None)
+            self._step("card.unlock_merchant", "answered_too_late", card, after)
 
     def write(self) -> None:
         """Store what the group did to its cards, with the Work's next writes."""
@@ -284,6 +309,12 @@ def decide_approved(card: Card, merchant: Merchant, authorisation_id: UUID) -> C
     if card.kind.locks and card.locked_merchant is None:
         return replace(card, locked_merchant=merchant.id, locked_name=merchant.name)
     return card
+
+
+def decide_unspent(card: Card) -> Card:
+    """A single-use card whose one approval was taken back before its shop heard of it. The only
+    way back from CLOSED."""
+    return replace(card, state=CardState.ACTIVE, substatus=None, spent_by=None)
 
 
 def decide_details(issuing: Issuing, card: Card, presented: Presented, moment: datetime) -> bool:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wallet.cards.states import Card
 from wallet.clock import day_of
@@ -72,20 +73,20 @@ async def locked_smart_ids(
     work: Work, smart_id_ids: Sequence[SmartIdId]
 ) -> dict[SmartIdId, Standing]:
     """Smart IDs locked in id order, with the live cards counted after the lock was had: whoever
-    made one before us has committed by then."""
+    made one before us has committed by then. One past its last day is expired, job or not."""
     rows = await work.structs(Standing, _LOCK_SMART_IDS, list(smart_id_ids))
     counts = await live_cards(work, smart_id_ids)
-    return {
-        row.id: Standing(
-            id=row.id,
-            holder_id=row.holder_id,
-            identity_state=row.identity_state,
-            payment_state=row.payment_state,
-            expires_on=row.expires_on,
-            live_cards=counts.get(row.id, 0),
+    return {row.id: _standing(row, counts.get(row.id, 0), day_of(work.now)) for row in rows}
+
+
+def _standing(row: Standing, live: int, today: date) -> Standing:
+    row = replace(row, live_cards=live)
+    valid = row.identity_state is IdentityState.VALID
+    if valid and row.expires_on is not None and today > row.expires_on:
+        return replace(
+            row, identity_state=IdentityState.EXPIRED, payment_state=PaymentState.BLOCKED
         )
-        for row in rows
-    }
+    return row
 
 
 async def live_cards(work: Work, smart_id_ids: Sequence[SmartIdId]) -> dict[SmartIdId, int]:

@@ -236,7 +236,9 @@ def decide_unfreeze(card: Card, by: Freezer, moment: datetime) -> Card:
         return card
     left = card.frozen_by - {by}
     if left:
-        return replace(card, frozen_by=left, substatus=Substatus.ISSUER_REQUEST)
+        banks = Freezer.BANK in left
+        substatus = Substatus.ISSUER_REQUEST if banks else Substatus.END_USER_REQUEST
+        return replace(card, frozen_by=left, substatus=substatus)
     return replace(decide(card, CardState.ACTIVE, None), frozen_by=frozenset())
 
 

@@ -35,7 +35,7 @@ from wallet.identifiers import BankId
 from wallet.ledger.transfer import TransferKind
 from wallet.limits import Limits, Per, SetRule, Want, Window, open_limits
 from wallet.money import Currency, Money
-from wallet.outcomes import Declined
+from wallet.outcomes import Declined, Facts
 from wallet.work import Work
 
 
@@ -141,6 +141,11 @@ class Controls:
         self.limits.release(self._earlier(purchase), kept)
         back = purchase.amount if kept is None else purchase.amount - kept
         self._log.append(records.given_back(purchase, back, whole=kept is None, at=self._work.now))
+
+    def left(self, purchase: Purchase) -> Facts:
+        """What is left for more purchases like this one by every rule of every party that counts:
+        the least money, in its currency, and the least number. Empty where nothing limits."""
+        return self.limits.left(self._want(purchase))
 
     def remaining(self, purchase: Purchase) -> list[Left]:
         """What each rule on money or number leaves after all that was counted so far, in the order

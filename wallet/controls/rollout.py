@@ -44,7 +44,8 @@ async def bring_back(work: Work, number: int) -> Outcome:
 
     Refuses: NOT_FOUND, ILLEGAL_TRANSITION (it never was in force, or is), FORBIDDEN (not a maker).
     """
-    found = await versions.numbered(work, [_subject(work)], [number])
+    known = 0 < number <= versions.HIGHEST_NUMBER
+    found = await versions.numbered(work, [_subject(work)], [number]) if known else []
     if not found:
         raise Refused(Reason.NOT_FOUND)
     if found[0].state is not State.PAST:

@@ -29,6 +29,9 @@ from wallet.identifiers import HolderId
 from wallet.outcomes import Reason, Refused
 from wallet.work import Work
 
+HIGHEST_NUMBER: Final = 2**31 - 1
+"""What the column holds."""
+
 
 class State(enum.StrEnum):
     DRAFT = "DRAFT"

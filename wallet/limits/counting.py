@@ -213,8 +213,10 @@ class Limits:
     def left(self, want: Want) -> Facts:
         """What is left for more acts like this one: the tightest limit of its own currency, and
         the tightest number. Empty where nothing limits."""
+        entry = self._entry(want)
         tightest: tuple[int | None, int | None] = (None, None)
-        for rule, counter, _ in self._entry(want).rules:
+        more = [(made.rule, counter, amount) for made, counter, amount in entry.more]
+        for rule, counter, _ in (*entry.rules, *more):
             if counter is not None:
                 minor, uses = _left(rule, counter)
                 own = minor if rule.currency is want.money.currency else None

@@ -15,13 +15,23 @@ from collections.abc import Sequence
 from typing import Final
 
 from wallet.identifiers import HolderId
-from wallet.outcomes import Reason, Refused
+from wallet.outcomes import Done, Outcome, Reason, Refused
 from wallet.registry import holders, smart_ids
-from wallet.registry.holders import HolderStatus
+from wallet.registry.holders import Holder, HolderStatus
 from wallet.registry.states import IdentityState, Party, PaymentState
 from wallet.work import Work
 
 GONE: Final = frozenset({HolderStatus.LEFT, HolderStatus.RETIRED, HolderStatus.DECEASED})
+
+
+async def report(work: Work, person: Holder, to: HolderStatus, reason: str) -> Outcome:
+    """One person's agency says so, and why; told again it changes nothing more.
+
+    Refuses: ILLEGAL_TRANSITION (they left otherwise).
+    """
+    await leave(work, [person.id], to)
+    work.note("holder.leaving_reported", str(person.id), holder_id=person.id, reason=reason)
+    return Done(answer={"staff_no": person.staff_no, "status": to.value})
 
 
 async def leave(work: Work, holder_ids: Sequence[HolderId], to: HolderStatus) -> None:

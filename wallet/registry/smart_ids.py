@@ -27,6 +27,7 @@ from wallet.registry.states import (
     PaymentState,
     SmartId,
     decide_block,
+    decide_by_date,
     decide_freeze,
     decide_identity,
     decide_unfreeze,
@@ -48,6 +49,7 @@ __all__ = [
     "by_id",
     "by_number",
     "by_number_index",
+    "expire_due",
     "expiry_of",
     "freeze_payment",
     "of_holder",
@@ -76,13 +78,14 @@ class SealedNumber(Struct, frozen=True, kw_only=True):
 
 
 async def by_id(work: Work, smart_id_id: SmartIdId) -> SmartId | None:
-    return await work.struct(SmartId, _BY_ID, smart_id_id)
+    return _by_date(work, await work.struct(SmartId, _BY_ID, smart_id_id))
 
 
 async def of_holders(work: Work, holder_ids: Sequence[HolderId]) -> dict[HolderId, SmartId]:
     """Each person's valid Smart ID, or else the newest one there is."""
     found = await work.structs(SmartId, _OF_HOLDERS, list(holder_ids))
-    return {smart_id.holder_id: smart_id for smart_id in found}
+    today = day_of(work.now)
+    return {smart_id.holder_id: decide_by_date(smart_id, today) for smart_id in found}
 
 
 async def of_holder(work: Work, holder_id: HolderId) -> SmartId | None:
@@ -90,7 +93,7 @@ async def of_holder(work: Work, holder_id: HolderId) -> SmartId | None:
 
 
 async def by_number_index(work: Work, index: bytes) -> SmartId | None:
-    return await work.struct(SmartId, _BY_INDEX, index)
+    return _by_date(work, await work.struct(SmartId, _BY_INDEX, index))
 
 
 async def by_number(work: Work, vault: Vault, number: str) -> SmartId | None:
@@ -109,6 +112,10 @@ async def valid_by_number(work: Work, vault: Vault, number: str) -> SmartId:
     if smart_id.identity_state is not IdentityState.VALID:
         raise Refused(Reason.SMART_ID_NOT_ACTIVE)
     return smart_id
+
+
+def _by_date(work: Work, smart_id: SmartId | None) -> SmartId | None:
+    return None if smart_id is None else decide_by_date(smart_id, day_of(work.now))
 
 
 _COLUMNS: Final = """id, bank, holder_id, identity_state, payment_state, last_four, frozen_by,
@@ -215,14 +222,10 @@ async def advance(work: Work, smart_id_ids: Sequence[SmartIdId], to: IdentitySta
         raise Refused(Reason.ILLEGAL_TRANSITION, wanted=to.value)
     held = await _locked(work, smart_id_ids)
     after = [decide_identity(smart_id, to) for smart_id in held.values()]
-    await work.execute(
-        _STEP,
-        [s.id for s in after],
-        to.value,
-        [s.payment_state.value for s in after],
-        to is IdentityState.SENT_TO_BANK,
-        work.now,
-    )
+    ids, payments = [s.id for s in after], [s.payment_state.value for s in after]
+    await work.execute(_STEP, ids, to.value, payments, work.now)
+    if to is IdentityState.SENT_TO_BANK:
+        await work.execute(_PRINTED_ANEW, ids)
     for smart_id in after:
         work.note(f"smart_id.{to.value.lower()}", str(smart_id.id), holder_id=smart_id.holder_id)
         if smart_id.payment_state is not held[smart_id.id].payment_state:
@@ -231,14 +234,31 @@ async def advance(work: Work, smart_id_ids: Sequence[SmartIdId], to: IdentitySta
 
 _STEP: Final = """
 update smart_ids set identity_state = $2, payment_state = fresh.payment, frozen_by = null,
-       changed_at = $5,
-       number_sealed = case when $4 then null else number_sealed end,
-       number_index = case when $4 then null else number_index end,
-       last_four = case when $4 then null else last_four end,
-       issued_on = case when $4 then null else issued_on end,
-       expires_on = case when $4 then null else expires_on end
+       changed_at = $4
 from unnest($1::uuid[], $3::text[]) as fresh (id, payment)
 where smart_ids.id = fresh.id
+"""
+
+_PRINTED_ANEW: Final = """
+update smart_ids set number_sealed = null, number_index = null, last_four = null, issued_on = null,
+       expires_on = null
+where id = any($1::uuid[])
+"""
+"""Sent back to the bank: the number printed wrong is nobody's."""
+
+
+async def expire_due(work: Work, limit: int) -> int:
+    """End up to `limit` Smart IDs of the Work's bank whose last day is over; readers treat them as
+    ended already. Answers how many. Refuses: nothing."""
+    rows = await work.rows(_DUE, day_of(work.now), limit)
+    if rows:
+        await advance(work, [SmartIdId(row["id"]) for row in rows], IdentityState.EXPIRED)
+    return len(rows)
+
+
+_DUE: Final = """
+select id from smart_ids where identity_state = 'VALID' and expires_on < $1
+ order by id limit $2 for update skip locked
 """
 
 

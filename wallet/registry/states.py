@@ -18,7 +18,8 @@ Owns no table. Who calls: smart_ids (which shows these to other rooms), applicat
     FROZEN        ACTIVE BLOCKED                       lifted by who froze it, or by a stronger one
     BLOCKED       -
 
-VALID makes payment ACTIVE; EXPIRED and REVOKED make it BLOCKED.
+VALID makes payment ACTIVE; EXPIRED and REVOKED make it BLOCKED. A Smart ID past its last day is
+EXPIRED whatever its row says (`decide_by_date`); the worker's round makes it so.
 """
 
 import enum
@@ -118,6 +119,14 @@ def expiry_of(issued_on: date) -> date:
         return issued_on.replace(year=issued_on.year + YEARS_VALID)
     except ValueError:
         return issued_on.replace(year=issued_on.year + YEARS_VALID, day=28)
+
+
+def decide_by_date(smart_id: SmartId, today: date) -> SmartId:
+    """The Smart ID as it stands on `today`: its last day is a good one, the day after is not."""
+    valid = smart_id.identity_state is IdentityState.VALID
+    if not valid or smart_id.expires_on is None or today <= smart_id.expires_on:
+        return smart_id
+    return decide_identity(smart_id, IdentityState.EXPIRED)
 
 
 def decide_identity(smart_id: SmartId, to: IdentityState) -> SmartId:

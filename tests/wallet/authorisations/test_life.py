@@ -313,6 +313,20 @@ async def test_an_answer_that_comes_too_late_is_undone_in_the_same_step_marqeta(
     await till.prove()
 
 
+async def test_an_increment_that_is_answered_too_late_takes_back_itself_alone(till: Till) -> None:
+    await till.open(khr=100_000)
+    bought = await till.authorise(30_000)
+    more = till.message(Kind.INCREMENT, 20_000, of=bought, deadline=till.clock.now() + SOON)
+    till.slow_by(timedelta(seconds=6))
+    assert [await till.said(more), await till.said(more)] == ["answer_too_late"] * 2
+    assert await till.balance() == (100_000, 30_000)
+    assert await till.status(bought) is Status.PENDING
+    till.slow_by(timedelta(0))
+    await till.done(till.message(Kind.CLEARING, 30_000, of=bought))
+    assert await till.cases() == []
+    await till.prove()
+
+
 async def test_a_card_that_is_nobodys_is_declined_and_remembered(till: Till) -> None:
     await till.open(khr=100_000)
     unknown = till.message(Kind.AUTHORIZATION, 1_000, card_id=None, number_index=b"nobody's")

@@ -24,6 +24,7 @@ STEPS = st.lists(
                 Kind.CLEARING,
                 Kind.FORCE_POST,
                 Kind.RETURN,
+                Kind.RETURN_REVERSAL,
             ]
         ),
         AMOUNTS,
@@ -47,7 +48,12 @@ async def test_any_messages_leave_everything_in_agreement(
     begun: list[Message] = []
     for kind, minor, which, flag, twice in steps:
         of = begun[which % len(begun)] if begun and kind not in FIRST else None
-        if of is None and kind in (Kind.INCREMENT, Kind.REVERSAL, Kind.EXPIRY):
+        if of is None and kind in (
+            Kind.INCREMENT,
+            Kind.REVERSAL,
+            Kind.EXPIRY,
+            Kind.RETURN_REVERSAL,
+        ):
             of = till.message(Kind.AUTHORIZATION, minor)  # one that has not come yet
             begun.append(of)
         bare = kind is Kind.EXPIRY or (kind is Kind.REVERSAL and flag)

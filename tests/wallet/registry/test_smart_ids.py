@@ -1,12 +1,12 @@
 """Smart IDs in the tables: freezing, printing, finding, and who may see them."""
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
 
 from tests import world
-from wallet.clock import TurnedClock
+from wallet.clock import PHNOM_PENH, TurnedClock
 from wallet.identifiers import BankId, SmartIdId, new_id
 from wallet.ledger.statement import balances
 from wallet.money import Money
@@ -222,3 +222,44 @@ async def test_a_year_is_long_but_the_card_lasts_ten(works: Works, clock: Turned
 
     assert card is not None
     assert card.expires_on == smart_ids.expiry_of(world.ISSUED_ON)
+
+
+async def test_it_is_over_the_day_after_its_last_whether_or_not_a_job_was_there(
+    works: Works, clock: TurnedClock, vault: Vault
+) -> None:
+    made = await world.holder(works, vault=vault)
+
+    async def look(work: Work) -> smart_ids.SmartId:
+        found = await smart_ids.of_holder(work, made.id)
+        assert found is not None
+        by_id = await smart_ids.by_id(work, found.id)
+        assert by_id == found
+        return found
+
+    async def sweep() -> int:
+        return await works.perform(SYSTEM, ACLEDA, lambda w: smart_ids.expire_due(w, 10))
+
+    last = (await works.read(SYSTEM, ACLEDA, look)).expires_on
+    assert last is not None
+    midnight = datetime.combine(last + timedelta(days=1), time(), PHNOM_PENH)
+    clock.advance(midnight - clock.now() - timedelta(seconds=1))
+    assert (await works.read(SYSTEM, ACLEDA, look)).identity_state is IdentityState.VALID
+    assert await sweep() == 0
+    clock.advance(timedelta(seconds=1))
+    over = await works.read(SYSTEM, ACLEDA, look)
+    assert (over.identity_state, over.payment_state) == (
+        IdentityState.EXPIRED,
+        PaymentState.BLOCKED,
+    )
+    with pytest.raises(Refused, match="smart_id_not_active"):
+        await works.read(
+            SYSTEM,
+            ACLEDA,
+            lambda w: smart_ids.valid_by_number(w, vault, made.smart_id_number),
+        )
+    assert await _events(works) == []
+    assert [await sweep(), await sweep()] == [1, 0]
+    assert [(kind, body["state"]) for kind, body in await _events(works)] == [
+        ("smart_id.payment_changed", "BLOCKED")
+    ]
+    assert await works.read(SYSTEM, ACLEDA, look) == over

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0026_narrower"
-down_revision = "0023_atm"
+down_revision = "0024_issuer"
 
 
 def upgrade() -> None:
