@@ -21,7 +21,7 @@ from runtime.key_store import open_key_store
 from runtime.settings import Settings
 from wallet import disclosure, erasure
 from wallet.identifiers import BankId, HolderId
-from wallet.outcomes import Refused
+from wallet.outcomes import Reason, Refused
 from wallet.registry import holders
 from wallet.vault import rotation
 from wallet.vault.keystore import KeyStore
@@ -86,7 +86,7 @@ def destroy(
 def shred(
     context: typer.Context,
     holder: Holder,
-    reason: Annotated[str, typer.Option(help="Why, with the number of the two-person order")],
+    reason: Annotated[str, typer.Option(help="The reason two of their bank's staff agreed to")],
 ) -> None:
     """Make a person who has gone unreadable for ever. Their accounts and transfers stay."""
 
@@ -96,6 +96,8 @@ def shred(
         except Refused as refused:
             facts = " ".join(f"{name}={fact}" for name, fact in refused.facts.items())
             print(f"smartid: not erased: {refused.reason.value} {facts}", file=sys.stderr)
+            if refused.reason is Reason.FOUR_EYES:
+                print("two of their bank's staff have to agree first, at /v1/bank", file=sys.stderr)
             raise typer.Exit(1) from None
         print(f"{holder} is erased: no copy of the key table may outlive its retention")
 

@@ -109,7 +109,6 @@ SECTIONS: Final[Mapping[str, str]] = {
     "pairings": _of("pairings", "'code_index', 'secret_hash', 'public_key', 'nonce'"),
     "pairing_tries": _of("pairing_tries"),
     "control_sheets": _of("control_sheets"),
-    "control_evaluations": _of("control_evaluations"),
     "number_changes": _of("number_changes", "'number_sealed', 'former_sealed'"),
 }
 """Section -> its rows as JSON, of the holder $1. Sealed and hashed fields tell nothing and are left

@@ -234,7 +234,8 @@ async def bring_back_controls(
 async def shadow_report(version_id: UUID, caller: StaffCaller, resources: Resources) -> ShownReport:
     subject = bank_subject(own(caller))
     return _report(
-        await resources.works.read(
+        await history.made(
+            resources.works,
             caller.actor,
             own(caller),
             lambda work: history.in_shadow(work, version_id, subject),
@@ -251,7 +252,8 @@ async def history_report(
 ) -> ShownReport:
     subject = bank_subject(own(caller))
     return _report(
-        await resources.works.read(
+        await history.made(
+            resources.works,
             caller.actor,
             own(caller),
             lambda work: history.on_history(work, version_id, subject, days),

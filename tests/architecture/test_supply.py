@@ -9,18 +9,18 @@ from litestar.handlers import HTTPRouteHandler
 from tests.architecture.house import ROOMS, ROOT, files, named
 
 AT_LEAST = {
-    # CVE-2025-59152, CVE-2026-25479 and -25480, CVE-2026-48061
+    # CVE-2025-59152 (2.18), CVE-2026-25479 and -25480 (2.20), CVE-2026-48061 (2.22)
     "litestar": (2, 22),
     # verify_and_get_timecode raises on a mismatch; an older one answered False
     "pyotp": (2, 12),
-    # CVE-2024-56201, CVE-2025-27516: out of the sandbox
+    # CVE-2024-56201 (3.1.5), CVE-2025-27516 (3.1.6): out of the sandbox
     "jinja2": (3, 1, 6),
     # CVE-2025-43859: chunked bodies read otherwise than a proxy reads them
     "h11": (0, 16),
     # CVE-2025-47273: a path out of the build folder
     "setuptools": (78, 1, 1),
-    # CVE-2024-12797, CVE-2026-26007
-    "cryptography": (46, 0, 5),
+    # CVE-2024-12797 (44.0.1), CVE-2026-26007 (46.0.5), CVE-2026-34073 (46.0.6)
+    "cryptography": (46, 0, 6),
 }
 """The first version without the hole."""
 

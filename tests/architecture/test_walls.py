@@ -79,6 +79,19 @@ MINISTRY_NEVER = frozenset(
         "pins",
         "devices",
         "sessions",
+        "control_sheets",
+        "control_evaluations",
+        "control_shadows",
+        "authorisations",
+        "authorisation_events",
+        "authorisation_cases",
+        "open_authorisations",
+        "purchase_challenges",
+        "purchase_habits",
+        "card_tokens",
+        "card_standing_uses",
+        "emergency_access",
+        "role_changes",
     }
 )
 """What the ministry's officers never read: spending, cards, disputes, and how people sign."""
@@ -103,6 +116,18 @@ BANK_NEVER = frozenset(
         "pins",
         "otp_standing",
         "otp_challenges",
+        "control_evaluations",
+        "control_shadows",
+        "authorisations",
+        "authorisation_events",
+        "authorisation_cases",
+        "open_authorisations",
+        "purchase_challenges",
+        "purchase_habits",
+        "card_tokens",
+        "card_standing_uses",
+        "emergency_access",
+        "role_changes",
     }
 )
 """What a bank's clerks never read."""

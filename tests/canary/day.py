@@ -218,6 +218,10 @@ class Day:
         await self.phone.do("card.claim", **known)
         await self._reveal(slip["card_id"])
         await self._ask_card()
+        card = {"smart_id_number": self.holder.smart_id_number, "pin_verified": True}
+        for asked in ("balance-inquiries", "mini-statements", "app-unlocks"):
+            for reading in (card, {**card, "pin_verified": False}):
+                await self.atm.post(f"/v1/atm/{asked}", reading, key=str(uuid4()))
 
     async def _ask_card(self, **changed: Any) -> AtmAnswer:
         self._stan += 1
@@ -354,6 +358,7 @@ class Day:
         await self.later()
         for pin in (WRONG_PIN, f"{WRONG_PIN}9", WRONG_PIN[:-1]):
             await self._refused(self.phone.sign_in(pin))
+        await self._refused(self._sign_in_without_the_key())
         await self.phone.sign_in()
         shown = await self.phone.prepare("qr.pay", code=code_of(self.clock, amount="800000"))
         await self.later()
@@ -368,6 +373,18 @@ class Day:
                 await self._with_every_secret(shown)
         await self.later()
         await self.phone.sign_in()
+
+    async def _sign_in_without_the_key(self) -> None:
+        asked = await self.phone.call(
+            "POST", "/login-challenges", {"device_id": self.phone.device_id}
+        )
+        body = {
+            "device_id": self.phone.device_id,
+            "challenge": asked["challenge"],
+            "signature": "c2ln" * 21 + "cg",
+            "pin": PIN,
+        }
+        await self.phone.call("POST", "/sessions", body)
 
     async def _odd_requests(self) -> None:
         card = self.keyed_in()

@@ -1,5 +1,6 @@
 """Hears every request and answer of a day and learns, by the contract's field names, which of their
-values are secret; keeps what is said to those who are turned away."""
+values are secret; keeps every answer, without the values of those fields: what is secret is to
+stand nowhere else in it."""
 
 import base64
 import json
@@ -44,19 +45,23 @@ _SHAPES: Final = {
 
 
 class Ear:
-    """Hooks for a client; `problems` are the answers of 400 and above."""
+    """Hooks for a client."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self.statuses: list[int] = []
-        self.problems: list[bytes] = []
+        self._problems: list[bytes] = []
+        self._answers: list[bytes] = []
 
     def on(self, client: httpx.AsyncClient) -> httpx.AsyncClient:
         client.event_hooks = {"request": [self._asked], "response": [self._answered]}
         return client
 
-    def place(self) -> Place:
-        return Place("answers that say no", b"\n".join(self.problems))
+    def places(self) -> list[Place]:
+        return [
+            Place("answers that say no", b"\n".join(self._problems)),
+            Place("answers", b"\n".join(self._answers)),
+        ]
 
     async def _asked(self, request: httpx.Request) -> None:
         bearer = request.headers.get("authorization", "").partition("Bearer ")[2]
@@ -75,25 +80,30 @@ class Ear:
         content = await response.aread()
         self.statuses.append(response.status_code)
         if response.status_code >= HTTPStatus.BAD_REQUEST:
-            self.problems.append(content)
+            self._problems.append(content)
         else:
-            self._walk(_parsed(content))
+            rest = self._walk(_parsed(content))
+            self._answers.append(json.dumps(rest, ensure_ascii=False).encode())
 
-    def _walk(self, value: Any) -> None:
+    def _walk(self, value: Any) -> Any:
+        """The same without what is heard to be secret."""
         if isinstance(value, dict):
-            for name, one in value.items():
-                self._hear(name, one)
-                self._walk(one)
-        elif isinstance(value, list):
-            for one in value:
-                self._walk(one)
+            return {
+                name: None if self._hear(name, one) else self._walk(one)
+                for name, one in value.items()
+            }
+        if isinstance(value, list):
+            return [self._walk(one) for one in value]
+        return value
 
-    def _hear(self, name: str, value: Any) -> None:
+    def _hear(self, name: str, value: Any) -> bool:
+        """Whether this is secret; learns it if so."""
         if name == "recovery_codes":
             for code in value:
                 self._secrets.learn("recovery code", code)
+            return True
         if not isinstance(value, str) or not value:
-            return
+            return False
         kind = _KINDS.get(name)
         if name == "otp" and len(value) in _OF_LENGTH:
             kind = _OF_LENGTH[len(value)]
@@ -104,10 +114,14 @@ class Ear:
         elif name == "otpauth_uri":
             [secret] = parse_qs(urlsplit(value).query)["secret"]
             learn_base32(self._secrets, secret)
+            return True
         elif name == "qr_text" and "/claim/" in value:
             self._secrets.learn("claim link", value.rsplit("/", 1)[1])
-        if kind is not None and _SHAPES.get(kind, _ANY).fullmatch(value):
-            learn_number(self._secrets, kind, value)
+            return True
+        if kind is None or not _SHAPES.get(kind, _ANY).fullmatch(value):
+            return False
+        learn_number(self._secrets, kind, value)
+        return True
 
 
 _ANY: Final = re.compile(r".+", re.DOTALL)

@@ -20,17 +20,20 @@ CHECK_VALUE: Final = "check value"
 _NOISE: Final = re.compile(
     rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     rb"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?"
+    rb"|(?<!\d)\d{10}\.\d{1,9}"  # seconds since 1970
 )
 _APART: Final = re.compile(rb"(?<=\d)[ -](?=\d)")
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 
 
 class Place:
-    """Something that is kept or told, and what it holds."""
+    """Something that is kept or told, and what it holds. `morning` is what it held before anything
+    was secret: three digits that stood there then are no find."""
 
-    def __init__(self, name: str, content: bytes) -> None:
+    def __init__(self, name: str, content: bytes, morning: bytes = b"") -> None:
         self.name = name
         self.content = content
+        self.morning = morning
 
     @cached_property
     def lower(self) -> bytes:
@@ -81,7 +84,9 @@ class Secrets:
 def stands(kind: str, secret: str | bytes, place: Place) -> bool:
     if kind == CHECK_VALUE:
         assert isinstance(secret, str)
-        return _check_value_stands(secret.encode(), place)
+        digits = secret.encode()
+        stood = bool(place.morning) and _check_value_stands(digits, Place("", place.morning))
+        return not stood and _check_value_stands(digits, place)
     raw = secret.encode() if isinstance(secret, str) else secret
     if raw.isdigit() and len(raw) <= SHORT:
         plain = _alone(raw, place.quiet)

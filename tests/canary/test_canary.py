@@ -7,6 +7,7 @@ wallet makes none.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -38,9 +39,16 @@ CARRIED = {
 """What the day must have carried, or the search proves nothing."""
 
 
-OPEN = {"database", "pg_dump", "PostgreSQL's log"}
+OPEN = {"answers", "database", "pg_dump", "PostgreSQL's log"}
 """Where a number that was topped up stands in clear: the room of top-ups compares by it, and the
-text the holder signed names it. Open in docs/threat-model.md, and allowed nowhere else."""
+text the holder signed names it. Open in docs/threat-model.md, and allowed nowhere else; the holder
+is answered with it."""
+
+PAGES = ("/metrics", "/openapi.json", "/docs")
+"""Open to whoever asks, or to whoever collects."""
+
+_STATUS = re.compile(rb'status="[0-9]{3}"')
+"""In metrics, where three digits are no check value."""
 
 MARK = "a-mark-that-was-planted-on-purpose"
 
@@ -54,17 +62,29 @@ class Watch:
         self.logs = Logs()
         self.postgres = PostgresLog(servers.data)
         self.redis = RedisSeen()
+        self._morning: dict[str, bytes] = {}
         self._redis_url = servers.redis_url
         self._database_url = database_url
 
+    async def rise(self, passer_by: httpx.AsyncClient) -> None:
+        """What the open pages hold before anything secret is said."""
+        self._morning = {path: (await passer_by.get(path)).content for path in PAGES}
+
     async def places(self, passer_by: httpx.AsyncClient) -> list[Place]:
         told = [
-            Place(path, (await passer_by.get(path)).content)
-            for path in ("/metrics", "/openapi.json", "/docs")
+            Place(path, _STATUS.sub(b"", (await passer_by.get(path)).content), self._morning[path])
+            for path in PAGES
         ]
         kept = [await rows_of(self._database_url), await dump_of(self._database_url)]
         redis = await self.redis.places(self._redis_url)
-        return [*self.logs.places(), self.postgres.place(), *kept, *redis, self.ear.place(), *told]
+        return [
+            *self.logs.places(),
+            self.postgres.place(),
+            *kept,
+            *redis,
+            *self.ear.places(),
+            *told,
+        ]
 
     async def left(self, passer_by: httpx.AsyncClient) -> dict[str, set[str]]:
         """The kinds of secrets found, by place."""
@@ -104,6 +124,7 @@ async def test_nothing_secret_is_left_anywhere_after_a_day(
         async with watch.redis.watching(servers.redis_url):
             client = watch.ear.on(dialled(app))
             day = Day(client, resources, desk, clock, watch.secrets, database_url)
+            await watch.rise(dialled(app))
             await day.furnish()
             await day.spend()
             assert watch.secrets.kinds == CARRIED

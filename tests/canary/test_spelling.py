@@ -54,6 +54,7 @@ def test_a_short_code_counts_where_it_stands_alone() -> None:
         b"a739164f",
         b"17391640",
         b"2026-01-12T02:00:00.739164Z",
+        b'1768183200.739164 [0 lua] "TIME"',
         b"01920000-0000-7000-8000-739164000000",
     ):
         assert not stands("PIN", PIN, Place("here", chance)), chance
@@ -64,6 +65,9 @@ def test_a_check_value_counts_as_a_text_of_its_own_or_beside_its_name() -> None:
         assert stands(CHECK_VALUE, "045", Place("here", written)), written
     for chance in (b"answered 045 times", b"[1045]", b"cvv=0451"):
         assert not stands(CHECK_VALUE, "045", Place("here", chance)), chance
+    document = b'{"200": {}, "cvv": "045"}'
+    assert not stands(CHECK_VALUE, "200", Place("here", document, document))
+    assert stands(CHECK_VALUE, "045", Place("here", document, b'{"200": {}}'))
 
 
 def test_what_is_told_of_a_find_is_its_kind() -> None:

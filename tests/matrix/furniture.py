@@ -72,6 +72,7 @@ class Furniture:
         await self._everybody()
         await self._of_the_holder()
         await self._of_the_houses()
+        await self._an_order()
 
     async def _a_day(self) -> None:
         day = self.day
@@ -157,37 +158,48 @@ class Furniture:
         self.own["staff_no"] = self.day.holder.staff_no
         self.own |= {"holder_id": str(holder_id), "smart_id": str(self.day.holder.smart_id_id)}
 
+    async def _an_order(self) -> None:
+        path = f"/v1/bank/people/{self.own['holder_id']}/erasure"
+        await self._made("maker.acleda", path, {"reason": "Order 2026/17 of the bank."})
+
     async def _of_the_houses(self) -> None:
-        number = {"smart_id_number": self.smart_id_number}
+        await self._of_the_bank()
+        run = await self._made("maker.mcs", "/v1/agency/salary-files", self._salary_file())
+        self.own["run_id"] = _id_of(run)
+        await self._of_the_desk()
+        vanna = str(self.desk.people["vanna"].id)
+        change = await self._made(
+            "admin.one",
+            f"/v1/admin/staff/{vanna}/roles",
+            {"roles": ["agent"], "why": "Goes back to the phones."},
+        )
+        self.own |= {"admin change_id": _id_of(change), "staff_id": vanna}
+
+    async def _of_the_bank(self) -> None:
+        number = {"smart_id_number": self.smart_id_number, "phone": "+85512000002"}
         phone = Phone(self.client, now=self.clock.now, number="+85512000001")
         shown = await phone.begin_pairing()
         neighbour = {"smart_id_number": self.neighbour.smart_id_number, "code": shown}
-        transfer = {
-            "transaction_id": self.own["transfer_id"],
-            "reason": "OTHER",
-            "statement": "No.",
-        }
-        changed = await self._made("maker.acleda", "/v1/bank/phone-number-changes",
-                                   {**number, "phone": "+85512000002"})  # fmt: skip
-        pairing = await self._made("maker.acleda", "/v1/bank/pairing-requests", neighbour)
         sheet = {"mid_hundredths": 409_850, "spread_bps": 50}
         later = {"sheet": sheet, "effective_from": "2026-02-01T00:00:00+07:00"}
-        terms = await self._made("maker.acleda", "/v1/bank/rates", later)
-        controls = await self._made("maker.acleda", "/v1/bank/controls", {"sheet": {}})
-        run = await self._made("maker.mcs", "/v1/agency/salary-files", self._salary_file())
+        tier = {"tier": "basic", "why": "Came to the branch."}
+        asked = {
+            "bank change_id": ("phone-number-changes", number),
+            "bank pairing_id": ("pairing-requests", neighbour),
+            "sheet_id": ("rates", later),
+            "version_id": ("controls", {"sheet": {}}),
+            "request_id": (f"people/{self.own['holder_id']}/tier", tier),
+        }
+        for place, (path, body) in asked.items():
+            made = await self._made("maker.acleda", f"/v1/bank/{path}", body)
+            self.own[place] = _id_of(made)
+
+    async def _of_the_desk(self) -> None:
+        paid = self.own["transfer_id"]
+        transfer = {"transaction_id": paid, "reason": "OTHER", "statement": "No."}
         dispute = await self._made("the holder", "/v1/mobile/disputes", transfer)
         emergency = await self._made(
             "dara", "/v1/support/emergency-access", {"reason": "Hospital asks for the family."}
-        )
-        change = await self._made(
-            "admin.one",
-            f"/v1/admin/staff/{self.desk.people['vanna'].id}/roles",
-            {"roles": ["agent"], "why": "Goes back to the phones."},
-        )
-        tier = await self._made(
-            "maker.acleda",
-            f"/v1/bank/people/{self.own['holder_id']}/tier",
-            {"tier": "basic", "why": "Came to the branch."},
         )
         refund = await self._made(
             "dara",
@@ -199,18 +211,10 @@ class Furniture:
             },
         )
         self.own |= {
-            "bank change_id": _id_of(changed),
-            "bank pairing_id": _id_of(pairing),
-            "request_id": _id_of(tier),
-            "sheet_id": _id_of(terms),
-            "version_id": _id_of(controls),
-            "run_id": _id_of(run),
             "dispute_id": _id_of(dispute),
             "case_number": dispute["case_number"],
             "refund_id": _id_of(refund),
             "emergency_id": _id_of(emergency),
-            "admin change_id": _id_of(change),
-            "staff_id": str(self.desk.people["vanna"].id),
         }
 
     def _salary_file(self) -> str:

@@ -57,6 +57,8 @@ NEEDS: Final = {
     "post /v1/bank/people/{holder_id}/tier": "operations.ask",
     "post /v1/bank/requests/{request_id}/approve": "operations.approve",
     "post /v1/bank/shortfalls/{case_id}/settle": "operations.ask",
+    "post /v1/bank/people/{holder_id}/erasure": "erasure.ask",
+    "post /v1/bank/people/{holder_id}/erasure/approve": "erasure.approve",
     "post /v1/bank/smart-ids/{smart_id}/freeze": "",
     "get /v1/support/atm-cases": "case.work",
     "post /v1/support/cards/{card_id}/freeze": "case.work",
@@ -297,7 +299,7 @@ _ENDINGS: Final = (
     "/smart-id/freeze$",
     "^$",  # a session, by DELETE
     "/(device-revocations|phone-numbers|confirm|approve)$",
-    "/leaving$",
+    "/(leaving|erasure|erasure/approve)$",
 )
 
 

@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+from collections.abc import Awaitable
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -18,20 +20,20 @@ from tests import world
 from tests.api.conftest import resources
 from tests.behind import rows_of_all_banks
 from tests.conftest import url_of
-from tests.desk import hashing, throttle
+from tests.desk import Desk, desk, hashing, throttle
 from tests.world import WorldHolder
-from wallet.access import otp
+from wallet.access import erasing, otp
 from wallet.clock import TurnedClock
 from wallet.database import Database
-from wallet.identifiers import new_id
+from wallet.identifiers import BankId, HolderId, Secret, new_id
 from wallet.ledger.proof import prove
-from wallet.outcomes import Reason, Refused
+from wallet.outcomes import Declined, Outcome, Reason, Refused
 from wallet.registry import applications, holders
 from wallet.registry.holders import ERASED_KHMER, ERASED_LATIN, HolderStatus
 from wallet.vault import KeyGoneError, SoftwareKeyStore, Vault
 from wallet.work import SYSTEM, Work, Works
 
-__all__ = ["hashing", "resources", "throttle"]
+__all__ = ["desk", "hashing", "resources", "throttle"]
 
 PHONE = "+85512345678"
 WHY = "order 2026/17 of two officers"
@@ -55,11 +57,87 @@ async def gone(resources: Resources) -> WorldHolder:
     return holder
 
 
+async def ask(desk: Desk, holder_id: HolderId, why: str = WHY, by: str = "maker.acleda") -> Outcome:
+    actor = desk.member(by).actor
+    return await desk.works.perform(
+        actor, actor.bank, lambda work: erasing.ask(work, holder_id, why)
+    )
+
+
+async def agree(
+    desk: Desk,
+    holder_id: HolderId,
+    why: str = WHY,
+    by: str = "checker.acleda",
+    code: str | None = None,
+) -> Outcome:
+    actor, totp = desk.member(by).actor, Secret(code or desk.code())
+    return await desk.works.perform(
+        actor, actor.bank, lambda work: erasing.agree(work, desk.vault, holder_id, why, totp)
+    )
+
+
+@pytest.fixture
+async def clerks(desk: Desk) -> Desk:
+    for login in ("maker.acleda", "checker.acleda"):
+        await desk.enrol(login)
+    return desk
+
+
+async def ordered(clerks: Desk, clock: TurnedClock, holder_id: HolderId) -> None:
+    """Two of the bank's staff agree that this person be erased."""
+    clock.advance(timedelta(seconds=30))
+    assert not isinstance(await ask(clerks, holder_id), Declined)
+    assert not isinstance(await agree(clerks, holder_id), Declined)
+
+
+async def test_nobody_erases_alone_and_an_order_is_for_one_person_one_reason_one_time(
+    resources: Resources, gone: WorldHolder, clerks: Desk, clock: TurnedClock
+) -> None:
+    async def refused(asking: Awaitable[object]) -> Reason:
+        with pytest.raises(Refused) as caught:
+            await asking
+        return caught.value.reason
+
+    assert await refused(shred_person(resources, gone.id, WHY)) is Reason.FOUR_EYES
+    assert await refused(agree(clerks, gone.id)) is Reason.NOT_FOUND
+    assert await refused(ask(clerks, gone.id, by="checker.acleda")) is Reason.FORBIDDEN
+    assert await refused(ask(clerks, HolderId(new_id()))) is Reason.NOT_FOUND
+    await ask(clerks, gone.id)
+    assert await refused(agree(clerks, gone.id, by="maker.acleda")) is Reason.FOUR_EYES
+    assert await refused(agree(clerks, gone.id, "another reason")) is Reason.CONFLICT
+    wrong = await agree(clerks, gone.id, code="000000")
+    assert isinstance(wrong, Declined)
+    assert wrong.reason is Reason.OTP_WRONG
+    assert await refused(shred_person(resources, gone.id, WHY)) is Reason.FOUR_EYES
+    await agree(clerks, gone.id)
+    assert await refused(shred_person(resources, gone.id, "another reason")) is Reason.CONFLICT
+    clock.advance(timedelta(hours=24))
+    assert await refused(shred_person(resources, gone.id, WHY)) is Reason.FOUR_EYES
+    await ordered(clerks, clock, gone.id)
+    await shred_person(resources, gone.id, WHY)
+    assert await refused(shred_person(resources, gone.id, WHY)) is Reason.FOUR_EYES
+
+
+async def test_another_banks_clerk_orders_nothing(
+    resources: Resources, gone: WorldHolder, clerks: Desk
+) -> None:
+    stranger = await world.holder(resources.works, bank=BankId("WING"), vault=resources.vault)
+    with pytest.raises(Refused) as caught:
+        await ask(clerks, stranger.id)
+    assert caught.value.reason is Reason.NOT_FOUND
+
+
 async def test_a_person_erased_is_shown_as_erased_and_nothing_breaks(
-    resources: Resources, gone: WorldHolder, database: Database
+    resources: Resources,
+    gone: WorldHolder,
+    database: Database,
+    clerks: Desk,
+    clock: TurnedClock,
 ) -> None:
     works, vault = resources.works, resources.vault
     stays = await world.holder(works, khr=70_000, vault=vault, phone="+85598765432")
+    await ordered(clerks, clock, gone.id)
     await shred_person(resources, gone.id, WHY)
 
     async def query(work: Work) -> None:
@@ -86,15 +164,21 @@ async def test_a_person_erased_is_shown_as_erased_and_nothing_breaks(
     assert note["reason"] == WHY
     held = await export_of(works, gone.id, "ACLEDA")
     assert held[0].sections["identity"][0]["name_latin"] is None
+    await ordered(clerks, clock, gone.id)
     await shred_person(resources, gone.id, WHY)  # done again, it changes nothing
     assert await wrong(works) == []
 
 
 async def test_no_table_of_the_database_tells_who_they_were(
-    resources: Resources, gone: WorldHolder, database: Database
+    resources: Resources,
+    gone: WorldHolder,
+    database: Database,
+    clerks: Desk,
+    clock: TurnedClock,
 ) -> None:
     secrets = (gone.name_latin, gone.name_khmer, PHONE, PHONE.removeprefix("+855"))
     assert await _found(database, secrets), "the search would find nothing anyway"
+    await ordered(clerks, clock, gone.id)
     await shred_person(resources, gone.id, WHY)
     assert await _found(database, secrets) == []
 
@@ -164,6 +248,7 @@ async def test_c5_a_dump_made_before_and_restored_after_does_not_tell_either(
     database_url: str,
     servers: Embedded,
     tmp_path: Path,
+    clerks: Desk,
     clock: TurnedClock,
 ) -> None:
     """The long-kept dump holds no keys and no names; theirs, kept briefly, is of after."""
@@ -172,6 +257,7 @@ async def test_c5_a_dump_made_before_and_restored_after_does_not_tell_either(
     )
     long_kept = _dump(database_url, *[f"--exclude-table-data={t}" for t in KEYS_APART])
     assert gone.name_latin not in long_kept
+    await ordered(clerks, clock, gone.id)
     await shred_person(resources, gone.id, WHY)
     briefly_kept = _dump(database_url, "--data-only", *[f"--table={t}" for t in KEYS_APART])
     name = f"restored_{new_id().hex}"

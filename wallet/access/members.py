@@ -52,6 +52,8 @@ class Permission(enum.StrEnum):
     OPERATIONS_ASK = "operations.ask"
     OPERATIONS_APPROVE = "operations.approve"
     PERSON_EXPORT = "person.export"
+    ERASURE_ASK = "erasure.ask"
+    ERASURE_APPROVE = "erasure.approve"
     CASE_WORK = "case.work"
     REFUND_ASK = "refund.ask"
     REFUND_APPROVE = "refund.approve"

@@ -24,7 +24,7 @@ from wallet.access.approvals import Approval
 from wallet.access.staff import Permission
 from wallet.identifiers import ApprovalId, StaffId, new_id
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
-from wallet.work import Work
+from wallet.work import ActorKind, Work
 
 ACT: Final = "staff.roles"
 
@@ -83,6 +83,8 @@ async def approve(work: Work, change_id: UUID, second: SecondPerson) -> Outcome:
     asked, or whose roles they are), ILLEGAL_TRANSITION (done), CONFLICT (`roles_before`: they have
     other roles by now).
     """
+    if work.actor.kind is not ActorKind.ADMIN:
+        raise Refused(Reason.FORBIDDEN)
     change = await work.struct(RoleChange, _LOCK, change_id)
     if change is None:
         raise Refused(Reason.NOT_FOUND)

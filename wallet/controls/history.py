@@ -1,6 +1,7 @@
 """Reports on a version: what it changes in shadow, and what it would have changed on history.
 
-Promise: told in sums only (a bank's staff see no holder, card or shop here); in shadow, what was
+Promise: told in sums only (a bank's staff see no holder, card or shop here, and their role in the
+database may read none: `made` reads with the house's own); in shadow, what was
 written down of live purchases while it was there; on history, each stored purchase decided anew in
 its order (replay), with what was counted before the days told of warming the counters up.
 
@@ -12,7 +13,7 @@ Owns no table (control_evaluations, control_shadows). Who calls: the banks' door
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -25,10 +26,11 @@ from wallet.controls.deciding import SetBy, compiled
 from wallet.controls.records import Evaluation, read_back
 from wallet.controls.replay import Replay, Verdict
 from wallet.controls.versions import Version
+from wallet.identifiers import BankId
 from wallet.limits import Window
 from wallet.money import Currency
 from wallet.outcomes import Reason, Refused
-from wallet.work import Work
+from wallet.work import Actor, ActorKind, Work, Works
 
 PAGE: Final = 1_000
 MOST: Final = 100_000
@@ -56,6 +58,14 @@ class Report(Struct, frozen=True, kw_only=True):
     would_decline: list[Line]
     would_allow: list[Line]
     complete: bool = True
+
+
+async def made(
+    works: Works, actor: Actor, bank: BankId, report: Callable[[Work], Awaitable[Report]]
+) -> Report:
+    """A report of this bank for its clerk, who may not read what it is made of: the wall around
+    the bank stays, the role is the house's. Refuses: what the report refuses."""
+    return await works.read(actor, bank, report, as_caller=ActorKind.SYSTEM)
 
 
 async def in_shadow(work: Work, version_id: UUID, subject: UUID) -> Report:

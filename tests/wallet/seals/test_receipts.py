@@ -233,6 +233,23 @@ main()
 """
 
 
+def alone(folder: Path, *words: str) -> tuple[int, str]:
+    """The command in a process of its own, with nothing to ask: its status and what it printed."""
+    nowhere = {
+        "DATABASE_URL": "postgresql://127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, "--data", str(folder), *words],
+        cwd=ROOT,
+        env=nowhere,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
 async def test_the_command_verifies_with_only_the_public_key(works: Works, tmp_path: Path) -> None:
     """A fresh process, an empty folder, servers that are not there, a network that refuses."""
     issued, _ = await issue(works)
@@ -244,18 +261,7 @@ async def test_the_command_verifies_with_only_the_public_key(works: Works, tmp_p
     (tmp_path / "changed.json").write_bytes(changed)
 
     def smartid(*words: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-c", ALONE, "--data", str(tmp_path), *words],
-            cwd=ROOT,
-            env={
-                "DATABASE_URL": "postgresql://127.0.0.1:1/none",
-                "REDIS_URL": "redis://127.0.0.1:1/0",
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        return done.returncode, done.stdout + done.stderr
+        return alone(tmp_path, *words)
 
     key = ("--key", str(tmp_path / "keys.txt"))
     for name in ("receipt.json", "receipt.txt"):

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0027_operations"
-down_revision = "0024_issuer"
+down_revision = "0026_narrower"
 
 
 def upgrade() -> None:
