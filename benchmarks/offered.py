@@ -95,7 +95,8 @@ class _Offering:
             while start + offered / offer.rate <= now:
                 moment = start + offered / offer.rate
                 if self._free:
-                    task = asyncio.create_task(self._pay(moment, offered))
+                    wire = self._free.popleft()
+                    task = asyncio.create_task(self._pay(wire, moment, offered))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
                 else:
@@ -115,8 +116,7 @@ class _Offering:
             request_s=self._requests,
         )
 
-    async def _pay(self, moment: float, place: int) -> None:
-        wire = self._free.popleft()
+    async def _pay(self, wire: Wire, moment: float, place: int) -> None:
         payer, key = self._phones[place % len(self._phones)]
         try:
             asked = request("/v1/mobile/intents", payer.token, self._wish)
