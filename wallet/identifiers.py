@@ -6,9 +6,9 @@ Promise: an id says what it names; ids sort by creation time (UUID version 7, RF
 
 import re
 from typing import Final, Generic, NewType, TypeVar
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import NAMESPACE_OID, UUID
 
-from uuid_utils.compat import uuid7
+from uuid_utils.compat import uuid5, uuid7
 
 BankId = NewType("BankId", str)
 AgencyId = NewType("AgencyId", str)

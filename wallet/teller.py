@@ -3,8 +3,10 @@
 Promise: what callers ask while the previous group commits is gathered (no timers), at most
 `GROUP_MOST` to a group, and runs as one Work of one bank. A group that fails for one member's
 sake is run again one by one, so nobody pays for a neighbour. Groups take turns by their lane's
-priority (`turns`), bulk work last. The queue is bounded; beyond it the answer is "busy, retry
-after", and nothing was begun.
+priority (`turns`), bulk work last. Where a lane says what its requests are about, and a whole
+group waits, a second group runs beside the first: of others' requests, so that neither waits for
+the other's locks, and what is about the same stays in order. The queue is bounded; beyond it the
+answer is "busy, retry after", and nothing was begun.
 
     asked -> queued -> in a group -> answered          (Done, Declined, or Refused raised)
           -> Refused busy (queue full)
@@ -15,7 +17,7 @@ Who calls: doors and the worker; lanes are declared by the rooms whose acts they
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from wallet.identifiers import BankId
@@ -29,11 +31,14 @@ GroupAct = Callable[[Work, Sequence[Any]], Awaitable[Sequence[GroupAnswer]]]
 
 GROUP_MOST: Final = 512
 QUEUE_MOST: Final = 4096
+ABREAST: Final = 2
+"""Groups of one lane at once: one decides while the other is being written."""
 
 
 class Lane(Generic[Q]):
     """One kind of act served in groups. `act` answers every request, in order; the group stands
-    behind the wall of the kind of `caller` it is served for."""
+    behind the wall of the kind of `caller` it is served for. `about` names what a request will
+    lock: what two have in common keeps them from running in two groups at once."""
 
     def __init__(
         self,
@@ -43,22 +48,53 @@ class Lane(Generic[Q]):
         group_most: int = GROUP_MOST,
         priority: Priority = Priority.PAYMENT,
         caller: ActorKind = ActorKind.SYSTEM,
+        about: Callable[[Q], Collection[Hashable]] | None = None,
     ) -> None:
         self.name = name
         self.caller = caller
         self.act: GroupAct = act
         self.priority = priority
         self.group_most = group_most
+        self.about: Callable[[Any], Collection[Hashable]] | None = about
 
 
 class _Queue:
-    """The callers waiting in one lane of one bank."""
+    """The callers waiting in one lane of one bank, and what the groups under way are about."""
 
-    __slots__ = ("running", "waiting")
+    __slots__ = ("held", "serving", "waiting")
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[Any, asyncio.Future[Outcome]]] = deque()
-        self.running: asyncio.Task[None] | None = None
+        self.serving: set[asyncio.Task[None]] = set()
+        self.held: set[Hashable] = set()
+
+    def take(self, lane: Lane[Any], most: int) -> tuple[Group, set[Hashable]]:
+        """The next group, in order, and what it is about: without what is about the same as a
+        group under way, or as what has to wait for one."""
+        if lane.about is None:
+            return [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))], set()
+        group: list[tuple[Any, asyncio.Future[Outcome]]] = []
+        passed: list[tuple[Any, asyncio.Future[Outcome]]] = []
+        ours: set[Hashable] = set()
+        theirs = set(self.held)
+        while self.waiting and len(group) < most:
+            one = self.waiting.popleft()
+            about = lane.about(one[0])
+            if theirs.isdisjoint(about):
+                group.append(one)
+                ours.update(about)
+            else:
+                passed.append(one)
+                theirs.update(about)
+        self.waiting.extendleft(reversed(passed))
+        return group, ours
+
+    def wants_another(self, lane: Lane[Any], most: int) -> bool:
+        """Whether a group more is to run: none does, or what waits would fill one."""
+        running = sum(not task.done() for task in self.serving)
+        if running == 0:
+            return True
+        return lane.about is not None and running < ABREAST and len(self.waiting) >= most
 
 
 class Teller:
@@ -89,8 +125,10 @@ class Teller:
             raise Refused(Reason.BUSY, retry_after_s=1)
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         queue.waiting.append((request, answer))
-        if queue.running is None or queue.running.done():
-            queue.running = asyncio.create_task(self._serve(lane, bank, queue))
+        if queue.wants_another(lane, self._most(lane)):
+            task = asyncio.create_task(self._serve(lane, bank, queue))
+            queue.serving.add(task)
+            task.add_done_callback(queue.serving.discard)
         # Shielded by being its own task: a caller that goes away does not stop its group.
         return await answer
 
@@ -104,16 +142,25 @@ class Teller:
     async def close(self) -> None:
         """Answer everyone already waiting, take nobody new."""
         self._closing = True
-        running = [queue.running for queue in self._queues.values() if queue.running is not None]
+        running = [task for queue in self._queues.values() for task in queue.serving]
         await asyncio.gather(*running, return_exceptions=True)
 
+    def _most(self, lane: Lane[Any]) -> int:
+        return lane.group_most if self._grouping else 1
+
     async def _serve(self, lane: Lane[Any], bank: BankId | None, queue: _Queue) -> None:
-        most = lane.group_most if self._grouping else 1
+        most = self._most(lane)
         while queue.waiting:
             async with self._turns.turn(lane.priority):
                 # Gathered only now: whoever came while this lane waited for its turn is in it.
-                group = [queue.waiting.popleft() for _ in range(min(most, len(queue.waiting)))]
-                await self._serve_group(lane, bank, group)
+                group, about = queue.take(lane, most)
+                if not group:
+                    return  # all of it waits for the group beside, which goes on with it
+                queue.held |= about
+                try:
+                    await self._serve_group(lane, bank, group)
+                finally:
+                    queue.held -= about
 
     async def _serve_group(self, lane: Lane[Any], bank: BankId | None, group: Group) -> None:
         try:

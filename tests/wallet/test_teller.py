@@ -1,6 +1,7 @@
 """The teller serves callers in groups; nobody pays for a neighbour; the queue has an end."""
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -195,3 +196,70 @@ async def test_whoever_gives_up_waiting_gives_up_the_place_too() -> None:
     assert entered == ["first", "last"]
     async with asyncio.timeout(1):
         await go("again")
+
+
+# --- groups side by side --------------------------------------------------------------------------
+
+
+class Street:
+    """A lane whose requests are about a card each; it watches which groups run at once."""
+
+    def __init__(self) -> None:
+        self.under_way: list[set[str]] = []
+        self.most_at_once = 0
+        self.met: list[set[str]] = []
+        """What two groups at once were both about."""
+        self.served: list[str] = []
+        self.lane: Lane[str] = Lane("cards", self._act, group_most=8, about=lambda said: said[:1])
+
+    async def _act(self, work: Work, requests: Sequence[str]) -> Sequence[GroupAnswer]:
+        about = {said[:1] for said in requests}
+        self.met += [about & others for others in self.under_way if about & others]
+        self.under_way.append(about)
+        self.most_at_once = max(self.most_at_once, len(self.under_way))
+        await work.rows("select pg_sleep(0.01)")
+        self.served += requests
+        self.under_way.remove(about)
+        return [Done(answer={"said": said}) for said in requests]
+
+
+async def _served(teller: Teller, street: Street, asked: Sequence[str]) -> None:
+    answers = await asyncio.gather(*(teller.ask(street.lane, BANK, said) for said in asked))
+    assert [a.answer["said"] for a in answers if isinstance(a, Done)] == list(asked)
+
+
+async def test_two_groups_run_at_once_and_never_about_the_same(teller: Teller) -> None:
+    street, chance = Street(), random.Random(5)
+    asked = [f"{chance.choice('abcdefghijklmnop')}{place:03d}" for place in range(400)]
+    await _served(teller, street, asked)
+    assert street.most_at_once == 2
+    assert street.met == []
+    for card in "abcdefghijklmnop":
+        own = [said for said in street.served if said[0] == card]
+        assert own == sorted(own)
+        assert len(own) == sum(said[0] == card for said in asked)
+
+
+async def test_what_is_all_about_one_thing_runs_in_one_group_after_the_other(
+    teller: Teller,
+) -> None:
+    street = Street()
+    asked = [f"a{place:03d}" for place in range(100)]
+    await _served(teller, street, asked)
+    assert street.most_at_once == 1
+    assert street.served == asked
+
+
+async def test_few_who_wait_are_served_by_one_group_at_a_time(teller: Teller) -> None:
+    street = Street()
+    await _served(teller, street, [f"{card}000" for card in "abcdefgh"])
+    assert street.most_at_once == 1
+
+
+async def test_a_lane_that_does_not_say_what_it_is_about_runs_one_group_at_a_time(
+    teller: Teller,
+) -> None:
+    street = Street()
+    street.lane.about = None
+    await _served(teller, street, [f"{chr(97 + place % 16)}{place:03d}" for place in range(200)])
+    assert street.most_at_once == 1

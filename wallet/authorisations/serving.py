@@ -72,7 +72,9 @@ class Desk:
             return await serve(work, network, messages)
 
         def lane(name: str, priority: Priority) -> Lane[Message]:
-            return Lane(f"purchase.{name}", act, priority=priority, group_most=GROUP_MOST)
+            return Lane(
+                f"purchase.{name}", act, priority=priority, group_most=GROUP_MOST, about=_about
+            )
 
         self._requests = lane("request", Priority.AUTHORISATION)
         self._releases = lane("release", Priority.REVERSAL)
@@ -93,6 +95,11 @@ class Desk:
         if message.kind in (Kind.REVERSAL, Kind.EXPIRY):
             return self._releases
         return self._settlements
+
+
+def _about(message: Message) -> tuple[CardId | bytes | str, str]:
+    """The card and the purchase, as they are named."""
+    return message.card_id or message.number_index or "", message.lifecycle
 
 
 async def serve(work: Work, network: Network, messages: Sequence[Message]) -> Sequence[GroupAnswer]:
