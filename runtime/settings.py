@@ -56,7 +56,6 @@ from api.throttling import read_rates
 from wallet.access import policy
 from wallet.access.policy import StepUp
 from wallet.registry.banks import PROGRAMME
-from wallet.retention import read_periods
 
 _BANKS: Final = tuple(bank.id for bank in PROGRAMME)
 _MOST_WORKERS: Final = 64
@@ -220,7 +219,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         pkcs11_token=given.text("SMARTID_PKCS11_TOKEN"),
         pkcs11_pin_file=Path(pin_file).absolute() if pin_file else None,
         step_up_file=Path(step_up).absolute() if step_up else None,
-        keep_days=given.read_by("SMARTID_KEEP_DAYS", read_periods),
+        keep_days=given.read_by("SMARTID_KEEP_DAYS", _read_periods),
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
         simulation=given.choice("SMARTID_SIMULATION", ("off", "on")) == "on",
     )
@@ -301,6 +300,13 @@ class _Given:
             return Environment(text)
         except ValueError:
             raise SettingsError(f"{name} must be demo, test or production, not {text!r}") from None
+
+
+def _read_periods(text: str) -> None:
+    if text:
+        from wallet.retention import read_periods  # most of the wallet, for a setting few give
+
+        read_periods(text)
 
 
 def _refuse_half_a_token(settings: Settings) -> None:
