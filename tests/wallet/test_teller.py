@@ -68,6 +68,7 @@ async def test_a_member_that_fails_does_not_fail_its_neighbours(
 async def test_a_full_queue_says_busy_and_has_begun_nothing(
     works: Works, database: Database
 ) -> None:
+    """F4."""
     teller = Teller(works, queue_most=10)
     answers = await asyncio.gather(
         *(teller.ask(LANE, BANK, str(i)) for i in range(50)), return_exceptions=True
@@ -122,6 +123,7 @@ async def _until(what: Callable[[], bool]) -> None:
 
 
 async def test_what_undoes_money_goes_first_and_bulk_work_last(works: Works) -> None:
+    """F2."""
     teller, gated = Teller(works, places=1), Gated()
     asked = [asyncio.create_task(teller.ask(gated.lane("first", Priority.BULK), BANK, "x"))]
     await _until(lambda: gated.began == ["first"])
