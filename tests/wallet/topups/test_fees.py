@@ -11,6 +11,7 @@ from tests.wallet.disputes.counter import Counter
 from tests.wallet.limits.steps import put_in_force
 from tests.wallet.topups.shop import Shop, number, wish
 from wallet.access.intents import Prepared
+from wallet.disputes import closing
 from wallet.disputes.cases import Cause
 from wallet.fees import FeeLine, FeeSheet, Function
 from wallet.identifiers import DisputeId, TopupId, TransferId
@@ -146,6 +147,9 @@ async def test_what_the_operator_takes_back_after_a_refund_gives_no_second_fee_b
     # of the second its fee alone comes: the rest of its price is a person's to look at
     assert await shop.wallet() == (before[0] + 300, 0)
     assert await shop.house("fees", "topups") == 0
+    await counter.by("dara", lambda work: closing.close(work, case_id, "Taken back."))
+    case = await counter.case(case_id)
+    assert (case.recovered_minor, case.denied_minor) == (1_000, 4_000), "a fee is no price"
 
 
 async def disputed_again(
