@@ -31,6 +31,7 @@ from wallet.jobs import Again, Job
 from wallet.limits.expiring import release_due
 from wallet.outcomes import Refused
 from wallet.registry import banks
+from wallet.retention import read_periods
 from wallet.seals import sealing
 from wallet.topups import Patience
 from wallet.work import WORKER, Work, Works
@@ -73,7 +74,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             clock=resources.clock,
             wake=waker(resources.redis),
             handlers=handlers(
-                resources, operators, sms, Patience(grace_s=settings.topup_grace_s), tokens
+                resources,
+                operators,
+                sms,
+                Patience(grace_s=settings.topup_grace_s),
+                tokens,
+                read_periods(settings.keep_days),
             ),
             banks=every_bank,
             rounds=partial(rounds, resources),

@@ -10,7 +10,7 @@ from tests.behind import rows_of_all_banks
 from wallet.database import Database
 from wallet.identifiers import BankId
 from wallet.outcomes import Done, GroupAnswer, Reason, Refused
-from wallet.teller import Lane, Teller
+from wallet.teller import UNTIL_SERVED, Lane, Teller
 from wallet.turns import PLACES, Priority, Turns
 from wallet.work import Work, Works
 
@@ -69,6 +69,7 @@ async def test_a_member_that_fails_does_not_fail_its_neighbours(
 async def test_a_full_queue_says_busy_and_has_begun_nothing(
     works: Works, database: Database
 ) -> None:
+    """F4."""
     teller = Teller(works, queue_most=10)
     answers = await asyncio.gather(
         *(teller.ask(LANE, BANK, str(i)) for i in range(50)), return_exceptions=True
@@ -107,13 +108,13 @@ class Gated:
         self.began: list[str] = []
         self.let = asyncio.Event()
 
-    def lane(self, name: str, priority: Priority) -> Lane[str]:
+    def lane(self, name: str, priority: Priority, patience_s: float = 30.0) -> Lane[str]:
         async def act(work: Work, requests: Sequence[str]) -> Sequence[GroupAnswer]:
             self.began.append(name)
             await self.let.wait()
             return [Done(answer={}) for _ in requests]
 
-        return Lane(name, act, priority=priority)
+        return Lane(name, act, priority=priority, patience_s=patience_s)
 
 
 async def _until(what: Callable[[], bool]) -> None:
@@ -123,6 +124,7 @@ async def _until(what: Callable[[], bool]) -> None:
 
 
 async def test_what_undoes_money_goes_first_and_bulk_work_last(works: Works) -> None:
+    """F2."""
     teller, gated = Teller(works, places=1), Gated()
     asked = [asyncio.create_task(teller.ask(gated.lane("first", Priority.BULK), BANK, "x"))]
     await _until(lambda: gated.began == ["first"])
@@ -196,6 +198,62 @@ async def test_whoever_gives_up_waiting_gives_up_the_place_too() -> None:
     assert entered == ["first", "last"]
     async with asyncio.timeout(1):
         await go("again")
+
+
+async def test_f1_who_waited_too_long_hears_busy_and_nothing_was_begun_for_them(
+    works: Works, database: Database
+) -> None:
+    """F1, F3: a queue that is too old is turned away unserved, whoever comes hears so at once, and
+    when the load is gone the next is served as ever."""
+    teller, gated = Teller(works, places=1), Gated()
+    slow = asyncio.create_task(teller.ask(gated.lane("slow", Priority.PAYMENT), BANK, "x"))
+    await _until(lambda: gated.began == ["slow"])
+    hasty: Lane[str] = Lane("hasty", _note_all, patience_s=0.05)
+    waiting = [asyncio.create_task(teller.ask(hasty, BANK, str(i))) for i in range(20)]
+    await asyncio.sleep(0.1)
+    with pytest.raises(Refused) as refused:
+        async with asyncio.timeout(0.5):
+            await teller.ask(hasty, BANK, "late")
+    assert (refused.value.reason, refused.value.facts) == (Reason.BUSY, {"retry_after_s": 1})
+    gated.let.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {a.reason for a in answers if isinstance(a, Refused)} == {Reason.BUSY}
+    assert sum(isinstance(a, Refused) for a in answers) == 20
+    assert await rows_of_all_banks(database, "select 1 from audit") == []
+    await slow
+    assert isinstance(await teller.ask(hasty, BANK, "next"), Done)
+    assert len(await rows_of_all_banks(database, "select 1 from audit")) == 1
+
+
+async def test_of_a_queue_only_those_who_waited_too_long_are_turned_away(works: Works) -> None:
+    teller, gated = Teller(works, places=1), Gated()
+    slow = asyncio.create_task(teller.ask(gated.lane("slow", Priority.PAYMENT), BANK, "x"))
+    await _until(lambda: gated.began == ["slow"])
+    lane: Lane[str] = Lane("some", _note_all, patience_s=0.4)
+    early = asyncio.create_task(teller.ask(lane, BANK, "early"))
+    await asyncio.sleep(0.3)
+    later = asyncio.create_task(teller.ask(lane, BANK, "later"))
+    await asyncio.sleep(0.15)
+    gated.let.set()
+    answers = await asyncio.gather(early, later, return_exceptions=True)
+    assert isinstance(answers[0], Refused)
+    assert isinstance(answers[1], Done)
+    await slow
+
+
+async def test_f2_what_undoes_money_is_never_turned_away_for_its_age(works: Works) -> None:
+    """F2: the lanes of reversals, of what a shop took already and of the worker wait for ever."""
+    teller, gated = Teller(works, places=1), Gated()
+    slow = asyncio.create_task(teller.ask(gated.lane("slow", Priority.PAYMENT), BANK, "x"))
+    await _until(lambda: gated.began == ["slow"])
+    undoing: Lane[str] = Lane(
+        "undoing", _note_all, priority=Priority.REVERSAL, patience_s=UNTIL_SERVED
+    )
+    waiting = [asyncio.create_task(teller.ask(undoing, BANK, str(i))) for i in range(5)]
+    await asyncio.sleep(0.3)
+    waiting.append(asyncio.create_task(teller.ask(undoing, BANK, "late")))
+    gated.let.set()
+    assert all(isinstance(answer, Done) for answer in await asyncio.gather(*waiting, slow))
 
 
 # --- groups side by side --------------------------------------------------------------------------
