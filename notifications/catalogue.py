@@ -81,6 +81,8 @@ def _token_changed(event: Event) -> _Words:
 
 def _smart_id_changed(event: Event) -> _Words:
     assert isinstance(event, events.SmartIdPaymentChanged)  # noqa: S101 - the table's own key
+    if event.cards_kept:
+        return _SMART_ID_CARDS_KEPT
     return _SMART_ID_STATES.get(event.state, _SMART_ID_ANY)
 
 
@@ -212,9 +214,10 @@ _TOKEN_STATES: Final = {
 _SMART_ID_STATES: Final = {
     "FROZEN": _Words(
         "Smart ID payments frozen",
-        "Payments with your Smart ID are frozen. Salary still arrives; the ID stays valid.",
+        "Payments with your Smart ID and its virtual cards are frozen. Salary still arrives; the "
+        "ID stays valid.",
         "ការទូទាត់ដោយ Smart ID ត្រូវបានបង្កក",
-        "ការទូទាត់ដោយ Smart ID ត្រូវបានបង្កក។ ប្រាក់បៀវត្សនៅតែចូល ហើយអត្តសញ្ញាណនៅមានសុពលភាព។",
+        "ការទូទាត់ដោយ Smart ID និងកាតនិម្មិតរបស់វាត្រូវបានបង្កក។ ប្រាក់បៀវត្សនៅតែចូល ហើយអត្តសញ្ញាណនៅមានសុពលភាព។",
     ),
     "ACTIVE": _Words(
         "Smart ID payments active",
@@ -231,6 +234,15 @@ _SMART_ID_STATES: Final = {
         "ប្រាក់ដែលចូលនៅតែមកដល់កាបូបរបស់អ្នក។ សូមសួរធនាគាររបស់អ្នក បើអ្នកមិនបានរំពឹងទុក។",
     ),
 }
+_SMART_ID_CARDS_KEPT: Final = _Words(
+    "Smart ID payments frozen, virtual cards go on",
+    "Payments with your Smart ID are frozen; its virtual cards go on, as you chose. Salary still "
+    "arrives; the ID stays valid. Not you? Freeze the cards too and call support.",
+    "Smart ID ត្រូវបានបង្កក កាតនិម្មិតនៅតែប្រើបាន",
+    "ការទូទាត់ដោយ Smart ID ត្រូវបានបង្កក តែកាតនិម្មិតរបស់វានៅតែប្រើបាន តាមការជ្រើសរើសរបស់អ្នក។ "
+    "ប្រាក់បៀវត្សនៅតែចូល ហើយអត្តសញ្ញាណនៅមានសុពលភាព។ បើមិនមែនអ្នក សូមបង្កកកាតទាំងនោះ "
+    "ហើយហៅផ្នែកជំនួយ។",
+)
 _RELEASED: Final = {
     "expired": _Words(
         "Held money is free again",
