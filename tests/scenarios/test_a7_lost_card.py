@@ -192,7 +192,7 @@ async def test_the_safe_side_needs_no_choice_and_a_retry_changes_none(scene: Sce
     assert (await scene.buy(card_id, 1_000))["reason"] == "smart_id_frozen"
     card = await scene.read(f"/cards/{card_id}")
     assert (card["state"], card["frozen_by"]) == ("FROZEN", ["SMART_ID"])
-    frozen = [text for text in await told(scene) if text.startswith("Payments with your Smart")]
+    frozen = [text for text in await told(scene) if text.startswith("Your Smart ID")]
     assert [("go on" in text) for text in frozen] == [False, True]
     # the first answer of a key stays its answer, whatever has happened since
     assert (await tap(scene, "lost", keep_cards=True)).json() == kept.json()
