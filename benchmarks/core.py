@@ -45,7 +45,7 @@ async def main(seconds: float = 6.0, rounds: int = 3) -> None:
             ours, theirs = [], []
             for _ in range(rounds):
                 theirs.append(await _one_by_one(base, pick, seconds))
-                ours.append(await groups(base, pick, seconds))
+                ours.append(await groups(base, pick, seconds, hot))
             ours.sort()
             theirs.sort()
             middle = rounds // 2
@@ -105,19 +105,56 @@ def _posting(debit: AccountId, credit: AccountId, riel: int) -> Posting:
     )
 
 
-async def groups(base: SimpleNamespace, pick: Pick, seconds: float) -> float:
-    async def act(work: Work) -> int:
-        postings = [_posting(*pick(), 100) for _ in range(GROUP)]
-        touched = [account for p in postings for account in (p.debit, p.credit)]
-        book = await open_book(work, accounts=touched, ids=[p.id for p in postings])
-        done = sum(isinstance(book.post(posting), Posted) for posting in postings)
-        await book.write()
-        return done
+class _Line:
+    """Pairs waiting in line; a group takes the first of them that touch no wallet of a group under
+    way, as a lane of the teller does."""
+
+    def __init__(self, pick: Pick, shared: AccountId | None) -> None:
+        self._pick = pick
+        self._shared = shared
+        self._passed: list[tuple[AccountId, AccountId]] = []
+        self._held: set[AccountId] = set()
+
+    def take(self) -> list[tuple[AccountId, AccountId]]:
+        waiting, self._passed = iter(self._passed), []
+        group: list[tuple[AccountId, AccountId]] = []
+        while len(group) < GROUP:
+            pair = next(waiting, None) or self._pick()
+            (group if self._held.isdisjoint(pair) else self._passed).append(pair)
+        self._passed += waiting
+        self._held.update(account for pair in group for account in pair)
+        if self._shared is not None:
+            self._held.discard(self._shared)  # a house account is not locked while deciding
+        return group
+
+    def done(self, group: list[tuple[AccountId, AccountId]]) -> None:
+        self._held.difference_update(account for pair in group for account in pair)
+
+
+async def groups(
+    base: SimpleNamespace, pick: Pick, seconds: float, shared: AccountId | None = None
+) -> float:
+    """Transfers a second in groups, two at a time; `shared` is the house account among them."""
+    line = _Line(pick, shared)
+
+    async def post(pairs: list[tuple[AccountId, AccountId]]) -> int:
+        async def act(work: Work) -> int:
+            postings = [_posting(*pair, 100) for pair in pairs]
+            touched = [account for pair in pairs for account in pair]
+            book = await open_book(work, accounts=touched, ids=[p.id for p in postings])
+            done = sum(isinstance(book.post(posting), Posted) for posting in postings)
+            await book.write()
+            return done
+
+        posted: int = await base.works.perform(SYSTEM, BANK, act)
+        return posted
 
     async def keep_posting(end: float) -> int:
         count = 0
         while time.perf_counter() < end:
-            count += await base.works.perform(SYSTEM, BANK, act)
+            pairs = line.take()
+            count += await post(pairs)
+            line.done(pairs)
         return count
 
     start = time.perf_counter()

@@ -10,6 +10,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from notifications.declines import explained
+from notifications.putting_right import dispute_closed, dispute_refunded, shortfall_settled
+from notifications.words import Words as _Words
 from wallet import events
 from wallet.events import Event
 from wallet.money import Money
@@ -20,13 +22,6 @@ KHMER_DIGITS: Final = str.maketrans("0123456789", "០១២៣៤៥៦៧៨�
 class Notice(Struct, frozen=True, kw_only=True):
     title: str
     text: str
-
-
-class _Words(Struct, frozen=True):
-    title_en: str
-    text_en: str
-    title_km: str
-    text_km: str
 
 
 def in_words(event: Event, language: str) -> Notice:
@@ -93,11 +88,6 @@ def _controls_changed(event: Event) -> _Words:
 def _security(event: Event) -> _Words:
     assert isinstance(event, events.SecurityNotice)  # noqa: S101 - the table's own key
     return _SECURITY.get(event.what, _SECURITY_ANY)
-
-
-def _dispute_closed(event: Event) -> _Words:
-    assert isinstance(event, events.DisputeClosed)  # noqa: S101 - the table's own key
-    return _DISPUTE_ENDS.get(event.disposition, _DISPUTE_ANY)
 
 
 def _device_paired(event: Event) -> _Words:
@@ -360,39 +350,6 @@ _DEVICE_REPLACED: Final = _Words(
     "បានភ្ជាប់ទូរស័ព្ទថ្មី",
     "ទូរស័ព្ទថ្មីបានជំនួសទូរស័ព្ទចាស់ ({channel})។ កម្រិតប្រើប្រាស់ទាបជាងមុនក្នុង ១២ ម៉ោង។",
 )
-_DISPUTE_ENDS: Final = {
-    "WON": _Words(
-        "Case closed in your favour",
-        "Case {case_number} is closed: all of the money is given back.",
-        "សំណុំរឿងបានបិទ៖ អ្នកឈ្នះ",
-        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ ទឹកប្រាក់ទាំងអស់ត្រូវបានសងវិញ។",
-    ),
-    "PARTIALLY_WON": _Words(
-        "Case closed",
-        "Case {case_number} is closed: part of the money is given back, the rest is not.",
-        "សំណុំរឿងត្រូវបានបិទ",
-        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ ទឹកប្រាក់មួយផ្នែកត្រូវបានសងវិញ។",
-    ),
-    "DENIED": _Words(
-        "Case closed",
-        "Case {case_number} is closed: nothing is given back. You may call support.",
-        "សំណុំរឿងត្រូវបានបិទ",
-        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ មិនមានការសងប្រាក់វិញទេ។ អ្នកអាចហៅផ្នែកជំនួយ។",
-    ),
-    "WITHDRAWN": _Words(
-        "Case closed",
-        "Case {case_number} is closed: you withdrew it.",
-        "សំណុំរឿងត្រូវបានបិទ",
-        "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ អ្នកបានដកពាក្យតវ៉ាវិញ។",
-    ),
-}
-_DISPUTE_ANY: Final = _Words(
-    "Case closed",
-    "Case {case_number} is closed: {disposition}.",
-    "សំណុំរឿងត្រូវបានបិទ",
-    "សំណុំរឿង {case_number} ត្រូវបានបិទ៖ {disposition}។",
-)
-
 _CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
     events.SalaryPaid: _Words(
         "Salary received",
@@ -492,11 +449,7 @@ _CATALOGUE: Final[dict[type[Any], _Words | Callable[[Event], _Words]]] = {
         "បានបើកសំណុំរឿង",
         "សំណុំរឿង {case_number} បានបើក។ អ្នកនឹងទទួលចម្លើយត្រឹមថ្ងៃ {answer_by}។",
     ),
-    events.DisputeRefunded: _Words(
-        "Money given back",
-        "Case {case_number}: {money} is back in your wallet.",
-        "បានសងប្រាក់វិញ",
-        "សំណុំរឿង {case_number}៖ {money} ត្រូវបានសងចូលកាបូបរបស់អ្នក។",
-    ),
-    events.DisputeClosed: _dispute_closed,
+    events.DisputeRefunded: dispute_refunded,
+    events.DisputeClosed: dispute_closed,
+    events.ShortfallSettled: shortfall_settled,
 }

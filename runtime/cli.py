@@ -39,6 +39,10 @@ app.add_typer(day, name="day")
 
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request's head, and of its body buffered at once."""
+MOST_CONNECTIONS = 16_384
+"""Of one API process; the teller's queues say who of them is too many."""
+FILES_BESIDE = 512
+"""Files a process has open besides: to its servers, its own, and to spare."""
 
 BankName = Annotated[str, typer.Option("--bank", help="The bank's code, as ACLEDA")]
 DayName = Annotated[str | None, typer.Option("--day", help="As 2026-01-12")]
@@ -245,7 +249,7 @@ def _serve_api(settings: Settings) -> None:
             header_read_timeout=settings.slow_after_s * 1000, max_buffer_size=LARGEST_HEAD
         ),
         backlog=4096,
-        backpressure=4096,
+        backpressure=_places(),
         log_access=False,
         log_level=LogLevels.warning,
         log_dictconfig=GRANIAN,
@@ -253,6 +257,19 @@ def _serve_api(settings: Settings) -> None:
         respawn_interval=0.5,
         workers_kill_timeout=3,
     ).serve()
+
+
+def _places() -> int:
+    """How many connections a process answers at once: those beyond are not even told that it is
+    busy, so as many as there may be files open, within reason."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + FILES_BESIDE
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(256, min(MOST_CONNECTIONS, soft - FILES_BESIDE))
 
 
 def _serve_worker(settings: Settings) -> None:

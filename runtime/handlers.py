@@ -7,13 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import date
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 from api.resources import Resources
 from runtime.operators import HttpOperators
 from runtime.token_service import HttpTokenService
-from wallet import limits, operations, topups
+from wallet import operations, retention, topups
 from wallet.access import challenges, emergency, numbers, telling
 from wallet.access.challenges import SmsPort
 from wallet.authorisations.expiring import expire_due
@@ -21,6 +22,7 @@ from wallet.cards import changing, control, following, tokenising, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
 from wallet.jobs import Again, Job
 from wallet.ledger import checkpoints, days
+from wallet.outcomes import Refused
 from wallet.registry import holders, smart_ids
 from wallet.salary import runs
 from wallet.salary.check import check
@@ -31,6 +33,7 @@ Handler = Callable[[Job], Awaitable[None]]
 
 EXPIRE_TOGETHER: Final = 200
 CONFIGURE_PAUSE_S: Final = 60.0
+FAULT_PAUSE_S: Final = 60.0
 DIFFERENCE_PAUSE_S: Final = 300.0
 """A day that does not close is tried again; `smartid day close` tells the difference at once."""
 
@@ -44,6 +47,7 @@ def handlers(
     sms: SmsPort | None,
     patience: topups.Patience,
     token_service: HttpTokenService | None = None,
+    periods: retention.Periods = MappingProxyType({}),
 ) -> dict[str, Handler]:
     """Every job's name and what does it."""
     desk = None
@@ -73,16 +77,17 @@ def handlers(
         days.CLOSE_JOB: partial(_close_day, resources),
         emergency.ALARM_JOB: partial(_ring_alarm, resources),
         operations.SETTLE_JOB: partial(_settle_shortfall, resources),
+        retention.JOB: partial(_sweep, resources, periods),
     }
 
 
 async def rounds(resources: Resources, bank: BankId) -> None:
-    """What may have been left lying in one bank: idle top-ups, counters of windows long over, its
-    first business day, the checkpoints of its journal, and what is over by date: Smart IDs after
-    ten years, cards after their month, purchases nobody took."""
+    """What may have been left lying in one bank: idle top-ups, its first business day, the
+    checkpoints of its journal, what is over by date (Smart IDs after ten years, cards after their
+    month, purchases nobody took), and the job that sweeps."""
     await topups.resume(resources.works, bank)
     await tokenising.resume(resources.works, bank)
-    await resources.works.perform(WORKER, bank, limits.forget_old)
+    await retention.want(resources.works, bank)
     await days.open_first(resources.works, bank)
     await checkpoints.keep_up(resources.works, bank)
 
@@ -181,6 +186,19 @@ async def _settle_shortfall(resources: Resources, job: Job) -> None:
         await operations.settle(work, request_id)
 
     await resources.works.perform(WORKER, BankId(job.payload["bank"]), settle)
+
+
+async def _sweep(resources: Resources, periods: retention.Periods, job: Job) -> None:
+    """Sweep a bank's tables, and again in an hour: without end, so without blame for a fault."""
+    bank = BankId(job.payload["bank"])
+    try:
+        gone = await retention.sweep(resources.works, bank, periods)
+    except (Exception, Refused) as error:
+        _log.warning("%s was not swept: %s", bank, type(error).__name__)
+        raise Again(FAULT_PAUSE_S) from error
+    if any(gone.values()):
+        _log.info("%s swept: %s", bank, ", ".join(f"{n} {table}" for table, n in gone.items() if n))
+    raise Again(retention.EVERY.total_seconds())
 
 
 async def _ring_alarm(resources: Resources, job: Job) -> None:

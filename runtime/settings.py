@@ -36,12 +36,14 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_PKCS11_PIN_FILE      pkcs11: a file with the token's PIN that only its owner may read
     SMARTID_STEP_UP              table of what needs a one-time password, TOML (the one shipped:
                                  wallet/access/step_up.toml)
+    SMARTID_KEEP_DAYS            other periods than wallet.retention's rules and none below their
+                                 least, as intents=500,idempotency=45 (none)
     SMARTID_SEAL_KEY             number of the key that signs seals; raise it to rotate (1)
 """
 
 import enum
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
@@ -98,6 +100,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     pkcs11_token: str | None = None
     pkcs11_pin_file: Path | None = None
     step_up_file: Path | None = None
+    keep_days: str = ""
     seal_key: int = 1
     simulation: bool = False
 
@@ -167,6 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_PKCS11_TOKEN": self.pkcs11_token,
             "SMARTID_PKCS11_PIN_FILE": self.pkcs11_pin_file,
             "SMARTID_STEP_UP": self.step_up_file,
+            "SMARTID_KEEP_DAYS": self.keep_days,
             "SMARTID_SEAL_KEY": self.seal_key,
             "SMARTID_SIMULATION": "on" if self.simulation else "off",
         }
@@ -198,7 +202,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
             "SMARTID_CLIENT_CERTIFICATES",
             ("required", "listed") if strict else ("listed", "required"),
         ),
-        rates=given.rates("SMARTID_RATES"),
+        rates=given.read_by("SMARTID_RATES", read_rates),
         slow_after_s=given.number("SMARTID_SLOW_AFTER_S", 10, 1, 60),
         claim_ttl_s=given.number("SMARTID_CLAIM_TTL_S", 600, 30, 86_400),
         card_iins=given.iins("SMARTID_CARD_IINS"),
@@ -215,6 +219,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         pkcs11_token=given.text("SMARTID_PKCS11_TOKEN"),
         pkcs11_pin_file=Path(pin_file).absolute() if pin_file else None,
         step_up_file=Path(step_up).absolute() if step_up else None,
+        keep_days=given.read_by("SMARTID_KEEP_DAYS", _read_periods),
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
         simulation=given.choice("SMARTID_SIMULATION", ("off", "on")) == "on",
     )
@@ -259,10 +264,11 @@ class _Given:
         except ValueError as error:
             raise SettingsError(f"{name} must list networks, as 10.0.0.0/8: {error}") from None
 
-    def rates(self, name: str) -> str:
+    def read_by(self, name: str, read: Callable[[str], object]) -> str:
+        """A text that somebody else reads; here it is made sure that they can."""
         text = self.text(name) or ""
         try:
-            read_rates(text)
+            read(text)
         except ValueError as error:
             raise SettingsError(f"{name}: {error}") from None
         return text
@@ -294,6 +300,13 @@ class _Given:
             return Environment(text)
         except ValueError:
             raise SettingsError(f"{name} must be demo, test or production, not {text!r}") from None
+
+
+def _read_periods(text: str) -> None:
+    if text:
+        from wallet.retention import read_periods  # most of the wallet, for a setting few give
+
+        read_periods(text)
 
 
 def _refuse_half_a_token(settings: Settings) -> None:

@@ -32,6 +32,7 @@ from wallet.jobs import Again, Job
 from wallet.limits.expiring import release_due
 from wallet.outcomes import Refused
 from wallet.registry import banks
+from wallet.retention import read_periods
 from wallet.seals import sealing
 from wallet.simulation import keep_up
 from wallet.topups import Patience
@@ -66,8 +67,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         signer = signer_of(settings)
         await publish(resources.works, settings)
         patience = Patience(grace_s=settings.topup_grace_s)
-        jobs_done_by = handlers(resources, operators, sms, patience, tokens)
-        worker = worker_on(resources, jobs_done_by, partial(sealing.step, resources.works, signer))
+        periods = read_periods(settings.keep_days)
+        done_by = handlers(resources, operators, sms, patience, tokens, periods)
+        worker = worker_on(resources, done_by, partial(sealing.step, resources.works, signer))
         try:
             await worker.run(stop)
         finally:

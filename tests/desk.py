@@ -65,6 +65,7 @@ EVERYONE = {
     "both.mcs": Person(kind=_OFFICER, roles=_BOTH, agency=_MCS),
     "checker.moeys": Person(kind=_OFFICER, roles=_CHECKER, agency=_MOEYS),
     "maker.acleda": Person(kind=_CLERK, roles=_BOTH, bank=_ACLEDA),
+    "second.acleda": Person(kind=_CLERK, roles=_BOTH, bank=_ACLEDA),
     "checker.acleda": Person(kind=_CLERK, roles=_CHECKER, bank=_ACLEDA),
     "checker.wing": Person(kind=_CLERK, roles=_CHECKER, bank=_WING),
     "trainee.support": Person(kind=StaffKind.SUPPORT, roles=_TRAINEE),

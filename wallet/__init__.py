@@ -5,8 +5,8 @@ Reading order, each room standing on those before it:
 1. money, identifiers, clock, outcomes   the nouns everything else is said in
 2. events, khqr                          what is published; the text in a QR code
 3. database, vault, migrations           the one way to PostgreSQL; sealed fields; the tables
-4. writes, outbox, jobs, audit, buckets, calls, throttle  what a transaction leaves behind; Redis
-                                         gates
+4. writes, outbox, jobs, audit, repeats, buckets, calls, throttle  what a transaction leaves behind;
+                                         Redis gates
 5. work                                  one transaction: actor, key, effect, events, commit
 6. turns, teller, simulation             who goes first; concurrent callers served in groups, one
                                          Work a group; what a demonstration's processes share
@@ -20,5 +20,6 @@ Reading order, each room standing on those before it:
 10. salary, topups, qr, authorisations   how money comes and goes
 11. disputes, proposals, operations      putting right what went wrong; four eyes on the terms, on
                                          shortfalls and on tiers
-12. disclosure, erasure                  what a bank holds on a person; a person made unreadable
+12. disclosure, erasure, retention       what a bank holds on a person; a person made unreadable;
+                                         how long what was needed for a moment is kept
 """

@@ -5,6 +5,7 @@ hand and everything follows it. Who calls: work, access, throttle, doors' reader
 """
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import lru_cache
 from typing import Final, Protocol, runtime_checkable
 
 PHNOM_PENH: Final = timezone(timedelta(hours=7), "Asia/Phnom_Penh")
@@ -88,8 +89,10 @@ class TurnedClock:
         self._moment += by
 
 
+@lru_cache(1_024)
 def day_of(moment: datetime) -> date:
-    """The Phnom Penh calendar day a moment falls on."""
+    """The Phnom Penh calendar day a moment falls on. Kept: a group asks it of one moment over and
+    over."""
     return moment.astimezone(PHNOM_PENH).date()
 
 

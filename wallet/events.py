@@ -185,15 +185,27 @@ class DisputeOpened(_Event, frozen=True, kw_only=True, tag="dispute.opened"):
 
 
 class DisputeRefunded(_Event, frozen=True, kw_only=True, tag="dispute.refunded"):
+    """`fee`: what the bank had taken for the act and gives back with the last of its price."""
+
     dispute_id: str
     case_number: str
     money: Money
+    fee: Money | None = None
 
 
 class DisputeClosed(_Event, frozen=True, kw_only=True, tag="dispute.closed"):
     dispute_id: str
     case_number: str
     disposition: str
+
+
+class ShortfallSettled(_Event, frozen=True, kw_only=True, tag="shortfall.settled"):
+    """What a forced payment had left open is settled. `how`: taken (from the wallet), given (to
+    it), borne (by the bank, for the wallet) or kept (by the bank, of a closed wallet's money)."""
+
+    money: Money
+    how: str
+    reference: str
 
 
 Event = (
@@ -222,4 +234,5 @@ Event = (
     | DisputeOpened
     | DisputeRefunded
     | DisputeClosed
+    | ShortfallSettled
 )

@@ -145,11 +145,13 @@ def _has_free(sheet: FeeSheet, function: Function) -> bool:
 
 
 def decide_change(before: FeeSheet, after: FeeSheet, effective_from: datetime | None) -> None:
-    """Refuses: INVALID_REQUEST (a line that can never hold, behind one that holds always); CONFLICT
-    (a free number a month begins, or ends, on the first of one)."""
+    """Refuses: INVALID_REQUEST (a line that can never hold, behind one that holds always; a free
+    number or a tier of card purchases, whose till counts none and asks for none); CONFLICT (a free
+    number a month begins, or ends, on the first of one)."""
     seen: list[FeeLine] = []
     for place, line in enumerate(after.lines):
-        if any(_covers(earlier, line) for earlier in seen):
+        uncounted = line.function is Function.CARD_PURCHASE and (line.free or line.tier is not None)
+        if uncounted or any(_covers(earlier, line) for earlier in seen):
             raise Refused(Reason.INVALID_REQUEST, field=f"lines[{place}]")
         seen.append(line)
     for function in Function:

@@ -5,10 +5,11 @@ Promise: an id says what it names; ids sort by creation time (UUID version 7, RF
 """
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, NewType, TypeVar
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import NAMESPACE_OID, UUID
 
-from uuid_utils.compat import uuid7
+from uuid_utils.compat import uuid5, uuid7
 
 BankId = NewType("BankId", str)
 AgencyId = NewType("AgencyId", str)
@@ -34,6 +35,18 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 def new_id() -> UUID:
     """A fresh UUIDv7."""
     return uuid7()
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Less than every id made in this millisecond or later, greater than those made before."""
+    return UUID(int=((moment - _EPOCH) // timedelta(milliseconds=1)) << 80)
+
+
+SKEW: Final = timedelta(hours=1)
+"""How far the clock that makes ids may be behind the database's: what looks for old rows by their
+id looks so much further and then at their own moment."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def derived_id(parent: UUID, part: str) -> UUID:

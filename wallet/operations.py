@@ -29,6 +29,7 @@ from wallet.access import approvals
 from wallet.access.approvals import Approval
 from wallet.access.members import Permission
 from wallet.database import UniqueViolation
+from wallet.events import ShortfallSettled
 from wallet.identifiers import (
     AccountId,
     ApprovalId,
@@ -100,7 +101,8 @@ class Case(Struct, frozen=True, kw_only=True):
 async def ask_tier(work: Work, holder_id: HolderId, tier: Tier, why: str) -> Outcome:
     """Ask that a holder's limits become those of `tier`.
 
-    Refuses: NOT_FOUND (nobody of this bank), CONFLICT (`tier`: theirs already), FORBIDDEN.
+    Refuses: NOT_FOUND (nobody of this bank), CONFLICT (`tier`: theirs already; `request`: the same
+    waits for approval), FORBIDDEN.
     """
     if await work.value(_HOLDER, holder_id, work.bank) is None:
         raise Refused(Reason.NOT_FOUND, field="holder_id")
@@ -112,7 +114,8 @@ async def ask_tier(work: Work, holder_id: HolderId, tier: Tier, why: str) -> Out
 async def ask_settlement(work: Work, case_id: TransferId, way: Way, why: str) -> Outcome:
     """Ask that a shortfall be settled.
 
-    Refuses: NOT_FOUND, ILLEGAL_TRANSITION (approved or settled already), FORBIDDEN.
+    Refuses: NOT_FOUND, ILLEGAL_TRANSITION (approved or settled already), CONFLICT (`request`: the
+    same waits for approval), FORBIDDEN.
     """
     case = await work.struct(Case, _CASE, case_id)
     if case is None:
@@ -188,10 +191,22 @@ async def settle(work: Work, request_id: UUID) -> None:
     await book.write()
     declined = posted.reason.value if isinstance(posted, Declined) else None
     state = "DONE" if declined is None else "DECLINED"
+    if declined is None and request.holder_id is not None:
+        way = Way(request.body["way"])
+        work.emit(_settled(request.holder_id, posting, way, given=case["receiver_closed"]))
     settled_by = posting.id if declined is None else None
     await work.execute(_DONE, request.id, state, declined, settled_by, work.now)
     act = f"{ACT}.shortfall.{state.lower()}"
     work.note(act, str(request.subject), holder_id=request.holder_id, reason=request.why)
+
+
+def _settled(holder_id: HolderId, posting: Posting, way: Way, *, given: bool) -> ShortfallSettled:
+    """What the holder is told: who paid what was short, or who has what could not be given."""
+    wallet = way is Way.WALLET
+    how = ("given" if wallet else "kept") if given else ("taken" if wallet else "borne")
+    return ShortfallSettled(
+        holder_id=holder_id, money=posting.money, how=how, reference=str(posting.reference)
+    )
 
 
 def settlement_id(case_id: TransferId) -> TransferId:
@@ -243,6 +258,11 @@ async def _ask(
         asked_at=work.now,
         done_at=None,
     )
+    # One at a time for one subject: the second of two who ask the same at once finds the first.
+    await work.value(_TAKE_TURNS, str(subject))
+    waits = await work.value(_WAITS, act, subject, body, work.now - approvals.LIFE)
+    if waits is not None:
+        raise Refused(Reason.CONFLICT, field="request", request_id=str(waits))
     await approvals.request(
         work, ACT, str(request.id), _payload(request), permission=Permission.OPERATIONS_ASK
     )
@@ -270,6 +290,15 @@ _HOLDER_OF: Final = "select holder_id from accounts where id = $1"
 _ADD: Final = """
 insert into bank_requests (id, bank, act, subject, holder_id, body, why, state, maker, asked_at)
 values ($1, $2, $3, $4, $5, $6, $7, 'REQUESTED', $8, $9)
+"""
+
+_TAKE_TURNS: Final = """
+select pg_advisory_xact_lock(hashtextextended('bank_requests:' || $1, 0))::text
+"""
+
+_WAITS: Final = """
+select id from bank_requests
+where act = $1 and subject = $2 and body = $3 and state = 'REQUESTED' and asked_at > $4 limit 1
 """
 
 _COLUMNS: Final = """

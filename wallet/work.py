@@ -4,12 +4,8 @@ Promise: actor, idempotency key, effect, audit rows, events, jobs and answer com
 not at all. Serialization failures are run again whole; a connection lost during COMMIT is looked
 up by transaction id, so the caller is told the truth. No network call happens inside a Work.
 
-Tables owned: idempotency (events, audit and jobs are written through outbox, audit and jobs).
-
-    key unseen       -> act runs, answer stored in the same transaction
-    key seen, same   -> the stored answer
-    key seen, other  -> Refused idempotency_key_reused
-    key in flight    -> waits for the lock, at most the lock time-out, then Refused in_flight
+Owns no table: answers kept for a repeat, events, audit and jobs are written through repeats,
+outbox, audit and jobs.
 
 Who calls: teller, doors (through Works), worker.
 """
@@ -23,10 +19,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-import msgspec
 from msgspec import Struct
 
-from wallet import audit, jobs, outbox
+from wallet import audit, jobs, outbox, repeats
 from wallet.clock import Clock
 from wallet.database import (
     CONNECTION_LOST,
@@ -370,11 +365,11 @@ class Works:
         fingerprint = hashlib.sha256(body).digest()
 
         async def keyed(work: Work) -> tuple[Outcome, bool]:
-            seen = await _claim_key(work, actor.scope, name, key, fingerprint)
+            seen = await repeats.claim(work, actor.scope, name, key, fingerprint)
             if seen is not None:
                 return seen, True
             outcome = await act(work)
-            await work.execute(_STORE_ANSWER, actor.scope, name, key, _without_secret(outcome))
+            await repeats.keep(work, actor.scope, name, key, outcome)
             return outcome, False
 
         return await self.perform(actor, bank, keyed)
@@ -458,35 +453,3 @@ async def _at_most_twice(read: Callable[[], Awaitable[T]]) -> T:
         raise Refused(Reason.UNAVAILABLE, retry_after_s=1) from lost
     except SERVER_EXHAUSTED as exhausted:
         raise Refused(Reason.UNAVAILABLE, retry_after_s=EXHAUSTED_PAUSE_S) from exhausted
-
-
-async def _claim_key(
-    work: Work, caller: str, name: str, key: str, fingerprint: bytes
-) -> Outcome | None:
-    if await work.value(_CLAIM_KEY, caller, name, key, fingerprint, work.now):
-        return None
-    seen = await work.row(_SEEN_KEY, caller, name, key)
-    if seen is None or seen["answer"] is None:
-        raise Refused(Reason.IN_FLIGHT)
-    if seen["fingerprint"] != fingerprint:
-        raise Refused(Reason.IDEMPOTENCY_KEY_REUSED)
-    outcome: Outcome = msgspec.convert(seen["answer"], Outcome)
-    return outcome
-
-
-def _without_secret(outcome: Outcome) -> Any:
-    stored = msgspec.to_builtins(outcome)
-    stored.pop("secret", None)
-    return stored
-
-
-_CLAIM_KEY = """
-insert into idempotency (caller, act, key, fingerprint, at) values ($1, $2, $3, $4, $5)
-on conflict do nothing returning true
-"""
-
-_SEEN_KEY = (
-    "select fingerprint, answer from idempotency where caller = $1 and act = $2 and key = $3"
-)
-
-_STORE_ANSWER = "update idempotency set answer = $4 where caller = $1 and act = $2 and key = $3"

@@ -91,7 +91,8 @@ MONEY = [ROOT / f"wallet/{name}.py" for name in ("money", "terms", "fees", "exch
 
 
 def test_a_float_beside_money_is_a_number_of_seconds_and_named_so() -> None:
-    """Literals, annotations, calls, true division: wherever a float could come from."""
+    """Trap 10, D13.
+    Literals, annotations, calls, true division: wherever a float could come from."""
     odd = [
         f"{named(file)}:{line}"
         for file in (*MONEY, *files(*BESIDE_MONEY))

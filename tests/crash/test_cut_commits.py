@@ -84,6 +84,7 @@ async def _cut_many(street: Street, proxy: Proxy, works: Works, times: int) -> N
 async def test_twenty_five_cuts_and_every_caller_hears_the_truth(
     street: Street, proxy: Proxy, works: Works
 ) -> None:
+    """D8."""
     await _cut_many(street, proxy, works, 25)
 
 

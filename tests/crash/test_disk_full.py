@@ -69,6 +69,7 @@ class Filler:
 async def test_a_full_disk_is_a_clean_503_and_room_is_enough_to_go_on(
     server: Postgres, disk: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """D10."""
     monkeypatch.setattr(work, "LOOKUP_PATIENCE_S", 1.0)
     filler = Filler(disk)
     async with street_at(server.url, random.Random(SEED)) as street:

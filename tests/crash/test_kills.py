@@ -46,6 +46,7 @@ def told_again(demo: Demo, plan: Plan, chance: random.Random) -> Run:
 
 
 def test_a_few_kills_lose_nothing_and_double_nothing(demo: Demo) -> None:
+    """D5."""
     chance = random.Random(SEED)
     kinds = [chance.choice(HARDEST), *chance.sample([kind for kind in ANY if kind != Kind.DEMO], 2)]
     told_again(demo, [(kind, chance.uniform(5.0, 14.0)) for kind in kinds], chance)

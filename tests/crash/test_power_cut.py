@@ -100,6 +100,7 @@ async def _look(street: Street, url: str) -> list[str]:
 
 
 def test_every_acknowledged_payment_outlives_the_power_cut(disk: Volume) -> None:
+    """D6."""
     street, wrong = cut_and_recover(disk, random.Random(SEED))
     assert wrong == [], f"seed {SEED}"
     acknowledged = sum(act.done for act in street.acts)
@@ -110,6 +111,8 @@ def test_every_acknowledged_payment_outlives_the_power_cut(disk: Volume) -> None
 def test_with_fsync_off_the_same_cut_loses_payments(
     disk: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """D6: a harness that cannot lose proves nothing."""
+
     async def unchecked(self: Database) -> None:
         """Such a server is refused at start; here it is the point."""
 

@@ -254,6 +254,7 @@ select (select count(*) from topups where state in ('HELD', 'SENT', 'UNKNOWN')) 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(8))
 async def test_two_hundred_kills_under_load(serving: Serving, books: Books, part: int) -> None:
+    """D5."""
     killed, street = await _lived_through(
         serving, books, random.Random(f"{SEED} {part}"), KILLS_A_PART
     )

@@ -241,6 +241,7 @@ async def test_an_old_callback_is_not_heard_again(adapter: HttpOperators, now_s:
 
 
 async def test_without_a_secret_no_callback_is_genuine(provider: Provider) -> None:
+    """Trap 6: Blnk's webhooks are unsigned where the secret is empty."""
     adapter = HttpOperators(provider.server.url)
     assert _callback(adapter) is None
     await adapter.close()

@@ -49,6 +49,8 @@ def test_the_command_line_goes_before_the_environment(tmp_path: Path) -> None:
         ("SMARTID_CARD_IINS", "ACLEDA=411111"),
         ("SMARTID_CARD_IINS", "OTHER=911601"),
         ("SMARTID_CARD_IINS", "ACLEDA=911601,ACLEDA=911602"),
+        ("SMARTID_KEEP_DAYS", "intents=179"),
+        ("SMARTID_KEEP_DAYS", "transfers=400"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
@@ -61,6 +63,11 @@ def test_the_iins_of_virtual_cards_are_read_and_handed_to_children() -> None:
     assert read.card_iins == {"ACLEDA": "911601", "WING": "91160377"}
     handed = read.environment_for_children()
     assert settings.read(environ=handed).card_iins == read.card_iins
+
+
+def test_periods_are_read_and_handed_to_children() -> None:
+    read = settings.read(environ={"SMARTID_KEEP_DAYS": "intents=500"})
+    assert settings.read(environ=read.environment_for_children()).keep_days == "intents=500"
 
 
 def test_a_refused_url_is_not_repeated_because_it_may_hold_a_password() -> None:

@@ -163,6 +163,7 @@ def serving(settings: Settings) -> Iterator[Callable[[], subprocess.Popen[bytes]
 def test_a_clean_stop_takes_less_than_ten_seconds_and_leaves_nothing(
     settings: Settings, serving: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
+    """F6."""
     process = serving()
     began = time.monotonic()
     process.terminate()

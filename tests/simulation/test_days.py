@@ -276,6 +276,7 @@ async def test_a_fixed_day_ends_right(live: LiveDay) -> None:
 
 
 async def test_a_day_drawn_by_the_moment_ends_right(live: LiveDay) -> None:
+    """D4, D11: clocks jump in it as well."""
     await _whole_day(live, _drawn(), 12)
 
 

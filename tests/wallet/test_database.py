@@ -87,6 +87,7 @@ async def test_a_unique_violation_is_not_run_again(works: Works) -> None:
 
 
 async def test_a_row_that_stays_locked_is_in_flight_not_a_hang(database_url: str) -> None:
+    """D14."""
     quick = await Database.connect(database_url, lock_timeout_s=0.2, largest=3)
     works = Works(quick, SystemClock())
     may_end, held = asyncio.Event(), asyncio.Event()

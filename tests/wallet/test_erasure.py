@@ -176,6 +176,7 @@ async def test_no_table_of_the_database_tells_who_they_were(
     clerks: Desk,
     clock: TurnedClock,
 ) -> None:
+    """TigerBeetle's #3833 (P7): asked for there."""
     secrets = (gone.name_latin, gone.name_khmer, PHONE, PHONE.removeprefix("+855"))
     assert await _found(database, secrets), "the search would find nothing anyway"
     await ordered(clerks, clock, gone.id)

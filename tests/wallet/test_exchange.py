@@ -241,6 +241,7 @@ RATES = st.builds(
 def test_no_minor_unit_is_made_or_lost_and_every_rounding_is_the_houses(
     given_money: Money, rate: RateSheet
 ) -> None:
+    """D13."""
     term = Term(id=UUID(int=1), effective_from=FIRST_MOMENT, what=rate)
     quote = quoted(term, given_money)
     if quote is None:

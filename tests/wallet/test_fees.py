@@ -117,6 +117,16 @@ def test_a_free_number_a_month_begins_with_a_month(clock: TurnedClock) -> None:
     decide_change(DEFAULT, sheet, clock.now() + timedelta(days=19, hours=15))  # 1 February there
 
 
+@pytest.mark.parametrize("about", [{"free": 1}, {"tier": Tier.BASIC}])
+def test_what_the_till_of_purchases_does_not_count_cannot_be_set(about: dict[str, object]) -> None:
+    """Taken and never counted, a free number would make every purchase free for ever."""
+    sheet = FeeSheet(lines=(line(700, function=Function.CARD_PURCHASE, **about),))
+    with pytest.raises(Refused) as refused:
+        decide_change(DEFAULT, sheet, None)
+    assert refused.value.reason is Reason.INVALID_REQUEST
+    assert refused.value.facts == {"field": "lines[0]"}
+
+
 # a payment's fee
 
 

@@ -45,6 +45,7 @@ async def test_a_dead_workers_lease_runs_out_and_its_late_word_does_not_count(
 async def test_a_failing_job_pauses_longer_each_time_and_is_set_aside(
     works: Works, database: Database, clock: TurnedClock
 ) -> None:
+    """D12, E3: what cannot be done leaves the road and stands where it is looked at."""
     await _want(works)
     dead = False
     for attempt in range(1, jobs.MOST_ATTEMPTS + 1):

@@ -75,6 +75,7 @@ async def test_a_follower_that_fails_sees_the_same_batch_again(works: Works) -> 
 
 
 async def test_two_followers_of_one_name_share_the_work_without_overlap(works: Works) -> None:
+    """E2."""
     for i in range(40):
         await _say(works, str(i))
     batches = await asyncio.gather(*(_take(works, 5) for _ in range(8)))

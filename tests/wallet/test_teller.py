@@ -1,6 +1,7 @@
 """The teller serves callers in groups; nobody pays for a neighbour; the queue has an end."""
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,7 +10,7 @@ from tests.behind import rows_of_all_banks
 from wallet.database import Database
 from wallet.identifiers import BankId
 from wallet.outcomes import Done, GroupAnswer, Reason, Refused
-from wallet.teller import Lane, Teller
+from wallet.teller import UNTIL_SERVED, Lane, Teller
 from wallet.turns import PLACES, Priority, Turns
 from wallet.work import Work, Works
 
@@ -68,6 +69,7 @@ async def test_a_member_that_fails_does_not_fail_its_neighbours(
 async def test_a_full_queue_says_busy_and_has_begun_nothing(
     works: Works, database: Database
 ) -> None:
+    """F4."""
     teller = Teller(works, queue_most=10)
     answers = await asyncio.gather(
         *(teller.ask(LANE, BANK, str(i)) for i in range(50)), return_exceptions=True
@@ -106,13 +108,13 @@ class Gated:
         self.began: list[str] = []
         self.let = asyncio.Event()
 
-    def lane(self, name: str, priority: Priority) -> Lane[str]:
+    def lane(self, name: str, priority: Priority, patience_s: float = 30.0) -> Lane[str]:
         async def act(work: Work, requests: Sequence[str]) -> Sequence[GroupAnswer]:
             self.began.append(name)
             await self.let.wait()
             return [Done(answer={}) for _ in requests]
 
-        return Lane(name, act, priority=priority)
+        return Lane(name, act, priority=priority, patience_s=patience_s)
 
 
 async def _until(what: Callable[[], bool]) -> None:
@@ -122,6 +124,7 @@ async def _until(what: Callable[[], bool]) -> None:
 
 
 async def test_what_undoes_money_goes_first_and_bulk_work_last(works: Works) -> None:
+    """F2."""
     teller, gated = Teller(works, places=1), Gated()
     asked = [asyncio.create_task(teller.ask(gated.lane("first", Priority.BULK), BANK, "x"))]
     await _until(lambda: gated.began == ["first"])
@@ -195,3 +198,126 @@ async def test_whoever_gives_up_waiting_gives_up_the_place_too() -> None:
     assert entered == ["first", "last"]
     async with asyncio.timeout(1):
         await go("again")
+
+
+async def test_f1_who_waited_too_long_hears_busy_and_nothing_was_begun_for_them(
+    works: Works, database: Database
+) -> None:
+    """F1, F3: a queue that is too old is turned away unserved, whoever comes hears so at once, and
+    when the load is gone the next is served as ever."""
+    teller, gated = Teller(works, places=1), Gated()
+    slow = asyncio.create_task(teller.ask(gated.lane("slow", Priority.PAYMENT), BANK, "x"))
+    await _until(lambda: gated.began == ["slow"])
+    hasty: Lane[str] = Lane("hasty", _note_all, patience_s=0.05)
+    waiting = [asyncio.create_task(teller.ask(hasty, BANK, str(i))) for i in range(20)]
+    await asyncio.sleep(0.1)
+    with pytest.raises(Refused) as refused:
+        async with asyncio.timeout(0.5):
+            await teller.ask(hasty, BANK, "late")
+    assert (refused.value.reason, refused.value.facts) == (Reason.BUSY, {"retry_after_s": 1})
+    gated.let.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {a.reason for a in answers if isinstance(a, Refused)} == {Reason.BUSY}
+    assert sum(isinstance(a, Refused) for a in answers) == 20
+    assert await rows_of_all_banks(database, "select 1 from audit") == []
+    await slow
+    assert isinstance(await teller.ask(hasty, BANK, "next"), Done)
+    assert len(await rows_of_all_banks(database, "select 1 from audit")) == 1
+
+
+async def test_of_a_queue_only_those_who_waited_too_long_are_turned_away(works: Works) -> None:
+    teller, gated = Teller(works, places=1), Gated()
+    slow = asyncio.create_task(teller.ask(gated.lane("slow", Priority.PAYMENT), BANK, "x"))
+    await _until(lambda: gated.began == ["slow"])
+    lane: Lane[str] = Lane("some", _note_all, patience_s=0.4)
+    early = asyncio.create_task(teller.ask(lane, BANK, "early"))
+    await asyncio.sleep(0.3)
+    later = asyncio.create_task(teller.ask(lane, BANK, "later"))
+    await asyncio.sleep(0.15)
+    gated.let.set()
+    answers = await asyncio.gather(early, later, return_exceptions=True)
+    assert isinstance(answers[0], Refused)
+    assert isinstance(answers[1], Done)
+    await slow
+
+
+async def test_f2_what_undoes_money_is_never_turned_away_for_its_age(works: Works) -> None:
+    """F2: the lanes of reversals, of what a shop took already and of the worker wait for ever."""
+    teller, gated = Teller(works, places=1), Gated()
+    slow = asyncio.create_task(teller.ask(gated.lane("slow", Priority.PAYMENT), BANK, "x"))
+    await _until(lambda: gated.began == ["slow"])
+    undoing: Lane[str] = Lane(
+        "undoing", _note_all, priority=Priority.REVERSAL, patience_s=UNTIL_SERVED
+    )
+    waiting = [asyncio.create_task(teller.ask(undoing, BANK, str(i))) for i in range(5)]
+    await asyncio.sleep(0.3)
+    waiting.append(asyncio.create_task(teller.ask(undoing, BANK, "late")))
+    gated.let.set()
+    assert all(isinstance(answer, Done) for answer in await asyncio.gather(*waiting, slow))
+
+
+# --- groups side by side --------------------------------------------------------------------------
+
+
+class Street:
+    """A lane whose requests are about a card each; it watches which groups run at once."""
+
+    def __init__(self) -> None:
+        self.under_way: list[set[str]] = []
+        self.most_at_once = 0
+        self.met: list[set[str]] = []
+        """What two groups at once were both about."""
+        self.served: list[str] = []
+        self.lane: Lane[str] = Lane("cards", self._act, group_most=8, about=lambda said: said[:1])
+
+    async def _act(self, work: Work, requests: Sequence[str]) -> Sequence[GroupAnswer]:
+        about = {said[:1] for said in requests}
+        self.met += [about & others for others in self.under_way if about & others]
+        self.under_way.append(about)
+        self.most_at_once = max(self.most_at_once, len(self.under_way))
+        await work.rows("select pg_sleep(0.01)")
+        self.served += requests
+        self.under_way.remove(about)
+        return [Done(answer={"said": said}) for said in requests]
+
+
+async def _served(teller: Teller, street: Street, asked: Sequence[str]) -> None:
+    answers = await asyncio.gather(*(teller.ask(street.lane, BANK, said) for said in asked))
+    assert [a.answer["said"] for a in answers if isinstance(a, Done)] == list(asked)
+
+
+async def test_two_groups_run_at_once_and_never_about_the_same(teller: Teller) -> None:
+    street, chance = Street(), random.Random(5)
+    asked = [f"{chance.choice('abcdefghijklmnop')}{place:03d}" for place in range(400)]
+    await _served(teller, street, asked)
+    assert street.most_at_once == 2
+    assert street.met == []
+    for card in "abcdefghijklmnop":
+        own = [said for said in street.served if said[0] == card]
+        assert own == sorted(own)
+        assert len(own) == sum(said[0] == card for said in asked)
+
+
+async def test_what_is_all_about_one_thing_runs_in_one_group_after_the_other(
+    teller: Teller,
+) -> None:
+    street = Street()
+    asked = [f"a{place:03d}" for place in range(100)]
+    await _served(teller, street, asked)
+    assert street.most_at_once == 1
+    assert street.served == asked
+
+
+async def test_few_who_wait_are_served_by_one_group_at_a_time(teller: Teller) -> None:
+    street = Street()
+    await _served(teller, street, [f"{card}000" for card in "abcdefgh"])
+    assert street.most_at_once == 1
+
+
+async def test_a_lane_that_does_not_say_what_it_is_about_runs_one_group_at_a_time(
+    teller: Teller,
+) -> None:
+    street = Street()
+    street.lane.about = None
+    await _served(teller, street, [f"{chr(97 + place % 16)}{place:03d}" for place in range(200)])
+    assert street.most_at_once == 1

@@ -245,6 +245,7 @@ async def test_with_redis_stopped_challenges_refuse_within_600_ms_and_the_limite
 async def test_a_redis_that_hangs_costs_a_request_at_most_600_ms(
     mortal: tuple[Server, Throttle],
 ) -> None:
+    """E7."""
     server, throttle = mortal
     await issue(throttle, "c")
     server.process.send_signal(19)  # SIGSTOP: connected, but silent

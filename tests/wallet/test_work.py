@@ -1,12 +1,14 @@
 """A Work commits everything or nothing, answers repeats, and finds out what a lost COMMIT did."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.behind import rows_of_all_banks
-from wallet.database import Database
+from wallet.clock import SystemClock
+from wallet.database import Database, UniqueViolation
 from wallet.events import SecurityNotice
 from wallet.identifiers import BankId, HolderId, new_id
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
@@ -97,6 +99,39 @@ async def test_formance_1633_forty_callers_with_one_key_have_one_effect(
         else:
             assert isinstance(answer[0], Done)
             assert answer[0].answer == {"n": 1}
+
+
+async def test_formance_stack_1638_the_table_itself_keeps_one_row_a_key(database: Database) -> None:
+    """P8: there nothing in the database kept two rows of one key apart."""
+    row = ("holder:x", "count", "k", b"f", datetime(2026, 1, 12, tzinfo=UTC))
+    sql = "insert into idempotency (caller, act, key, fingerprint, at) values ($1, $2, $3, $4, $5)"
+
+    async def twice(work: Work) -> None:
+        await work.execute(sql, *row)
+        await work.execute(sql, *row)
+
+    with pytest.raises(UniqueViolation):
+        await Works(database, SystemClock()).perform(SYSTEM, BANK, twice)
+
+
+async def test_trap_9_a_fault_is_no_answer_and_is_never_repeated(works: Works) -> None:
+    """Stripe's first API keeps even a 500 for a key; here it leaves the key free."""
+    faults = 2
+
+    async def fall_over_twice(work: Work) -> Outcome:
+        nonlocal faults
+        work.note("begun", "x")
+        await work.flush()
+        if faults:
+            faults -= 1
+            raise ZeroDivisionError
+        return Done(answer={"n": 1})
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await works.perform_once(SYSTEM, BANK, "count", "k", b"b", fall_over_twice)
+    done = await works.perform_once(SYSTEM, BANK, "count", "k", b"b", fall_over_twice)
+    assert done == (Done(answer={"n": 1}), False)
 
 
 class _CutAfterCommit:

@@ -28,7 +28,16 @@ from uuid import UUID
 import pyotp
 from msgspec import Struct
 
-from wallet.identifiers import BankId, DeviceId, HolderId, IntentId, Secret, new_id
+from wallet.identifiers import (
+    SKEW,
+    BankId,
+    DeviceId,
+    HolderId,
+    IntentId,
+    Secret,
+    first_id_at,
+    new_id,
+)
 from wallet.outcomes import Done, GroupAnswer, Reason, Refused
 from wallet.teller import Lane, Teller
 from wallet.throttle import Throttle, Verdict
@@ -399,4 +408,19 @@ _COUNT: Final = """
 update otp_challenges as challenge set tries = least(tries + wrong.times, 5)
 from (select id, count(*)::integer as times from unnest($1::uuid[]) as id group by id) as wrong
 where challenge.id = wrong.id
+"""
+
+
+async def forget(work: Work, before: datetime, most: int, spared: Sequence[UUID]) -> int:
+    """Drop up to `most` codes made before a moment, but for those of intents spared; answers how
+    many. None of them has been good for anything since two minutes after it was made."""
+    tag = await work.execute(_FORGET, first_id_at(before + SKEW), before, spared, most)
+    return int(tag.removeprefix("DELETE "))
+
+
+_FORGET: Final = """
+delete from otp_challenges where id in (
+    select id from otp_challenges
+    where id < $1 and created_at < $2 and intent_id <> all($3::uuid[])
+    order by id limit $4 for update skip locked)
 """

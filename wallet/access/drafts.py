@@ -15,7 +15,7 @@ from wallet.access import signing
 from wallet.access.kinds import Asked, IntentKind, OtpPolicy, Prepared
 from wallet.identifiers import IntentId, new_id
 from wallet.money import Money
-from wallet.outcomes import Facts
+from wallet.outcomes import Declined, Done, Facts, GroupAnswer
 from wallet.writes import as_json
 
 LIFE: Final = timedelta(seconds=120)
@@ -139,4 +139,18 @@ def columns(fresh: Sequence[Draft]) -> tuple[list[Any], ...]:
         [one.tx_hash for one in fresh],
         [one.otp_needed for one in fresh],
         [one.asked.cooling for one in fresh],
+    )
+
+
+def resolutions(resolved: Sequence[tuple[IntentId, GroupAnswer]]) -> tuple[list[Any], ...]:
+    """The columns of intents that are over: id, state, answer, reason, its facts."""
+    done = [answer if isinstance(answer, Done) else None for _, answer in resolved]
+    declined = [answer if isinstance(answer, Declined) else None for _, answer in resolved]
+    return (
+        [intent_id for intent_id, _ in resolved],
+        ["DECLINED" if answer is None else "DONE" for answer in done],
+        # the secret part is shown once and stays out of the table
+        [None if answer is None else as_json(answer.answer) for answer in done],
+        [None if answer is None else answer.reason.value for answer in declined],
+        [None if answer is None else as_json(answer.facts) for answer in declined],
     )

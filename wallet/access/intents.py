@@ -12,7 +12,7 @@ State table (intents.state):
     PENDING --120 s after creation---------> EXPIRED    read so from the clock, never written
     PENDING --a wrong code or signature----> PENDING    one of five tries is gone
 
-Tables owned: intents.
+Tables owned: intents (their end: `forget`).
 
 Who calls: the mobile door, through the teller, in groups of one kind. Domain rooms export
 `IntentKind`s (`wallet.qr.PAY`) whose `prepare` and `authorise` are group functions.
@@ -21,7 +21,8 @@ Who calls: the mobile door, through the teller, in groups of one kind. Domain ro
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -39,13 +40,12 @@ from wallet.access.kinds import (
 )
 from wallet.clock import day_of, midnight_of
 from wallet.database import Record
-from wallet.identifiers import DeviceId, HolderId, IntentId, Secret
+from wallet.identifiers import SKEW, DeviceId, HolderId, IntentId, Secret, first_id_at
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
-from wallet.teller import Lane
+from wallet.teller import FIRST_STEP_S, Lane
 from wallet.vault import Vault
 from wallet.work import ActorKind, Work
-from wallet.writes import as_json
 
 __all__ = [
     "Asked",
@@ -88,7 +88,8 @@ def prepare_lane(kind: IntentKind) -> Lane[Asked]:
     async def act(work: Work, asked: Sequence[Asked]) -> Sequence[GroupAnswer]:
         return await _prepare(work, kind, asks, asked)
 
-    return Lane(f"intent.prepare:{kind.name}", act, caller=ActorKind.DEVICE)
+    name = f"intent.prepare:{kind.name}"
+    return Lane(name, act, caller=ActorKind.DEVICE, patience_s=FIRST_STEP_S)
 
 
 async def _prepare(
@@ -312,7 +313,7 @@ class _Consuming:
                 "intents",
                 _RESOLVE,
                 self._work.now,
-                *_resolutions(resolved),
+                *drafts.resolutions(resolved),
                 rows=len(resolved),
             )
         raised = [i for i in self._raised if i not in self._answers]
@@ -359,6 +360,13 @@ class _Consuming:
         if isinstance(answer, Done) and self._leaders[intent_id] != place:
             return Done(answer=answer.answer)
         return answer
+
+
+async def forget(work: Work, before: datetime, most: int, spared: Sequence[UUID]) -> int:
+    """Drop up to `most` intents made before a moment, but for those spared; answers how many.
+    Authorising one of them is NOT_FOUND from then on, and nobody waits for a row in use."""
+    tag = await work.execute(_FORGET, first_id_at(before + SKEW), before, spared, most)
+    return int(tag.removeprefix("DELETE "))
 
 
 def decide_standing(
@@ -428,21 +436,6 @@ def _consumed(row: Record, work: Work) -> Consumed:
     )
 
 
-def _resolutions(
-    resolved: Sequence[tuple[IntentId, GroupAnswer]],
-) -> tuple[list[Any], ...]:
-    done = [answer if isinstance(answer, Done) else None for _, answer in resolved]
-    declined = [answer if isinstance(answer, Declined) else None for _, answer in resolved]
-    return (
-        [intent_id for intent_id, _ in resolved],
-        ["DECLINED" if answer is None else "DONE" for answer in done],
-        # the secret part is shown once and stays out of the table
-        [None if answer is None else as_json(answer.answer) for answer in done],
-        [None if answer is None else answer.reason.value for answer in declined],
-        [None if answer is None else as_json(answer.facts) for answer in declined],
-    )
-
-
 # The clock is read outside of what locks, row by row as each is held: within, it would be read
 # before the wait.
 _LOCK: Final = """
@@ -455,6 +448,13 @@ from intents i join devices d on d.id = i.device_id
 where i.id = any($1) order by i.id for update of i
 )
 select *, clock_timestamp() as locked_at from held
+"""
+
+# Ids sort by the time they were made, so the oldest are found without an index of their own.
+_FORGET: Final = """
+delete from intents where id in (
+    select id from intents where id < $1 and created_at < $2 and id <> all($3::uuid[])
+    order by id limit $4 for update skip locked)
 """
 
 _RAISE: Final = "update intents set otp_needed = true where id = any($1) and state = 'PENDING'"

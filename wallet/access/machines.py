@@ -156,7 +156,7 @@ async def spend_nonces(work: Work, spends: Sequence[Spend]) -> list[GroupAnswer]
     """
     pairs = {(spend.keyid, spend.nonce) for spend in spends}
     keyids, nonces = [pair[0] for pair in sorted(pairs)], [pair[1] for pair in sorted(pairs)]
-    await work.execute(_FORGET_NONCES, work.now - 2 * NONCE_KEPT)
+    await work.execute(_FORGET_NONCES, work.now - 2 * NONCE_KEPT, _CLEARED_BESIDE)
     rows = await work.rows(_SPEND, keyids, nonces, work.now)
     fresh = {(row["keyid"], row["nonce"]) for row in rows}
     answers: list[GroupAnswer] = []
@@ -168,6 +168,14 @@ async def spend_nonces(work: Work, spends: Sequence[Spend]) -> list[GroupAnswer]
         else:
             answers.append(Refused(Reason.SIGNATURE_REPLAYED))
     return answers
+
+
+async def forget_nonces(work: Work, before: datetime, most: int) -> int:
+    """Drop up to `most` nonces spent before a moment, where no request comes any more to do so;
+    answers how many. Refuses: nothing."""
+    before = min(before, work.now - 2 * NONCE_KEPT)
+    tag = await work.execute(_FORGET_NONCES, before, most)
+    return int(tag.removeprefix("DELETE "))
 
 
 SPENDING: Final[Lane[Spend]] = Lane("machine.nonce", spend_nonces)
@@ -390,8 +398,9 @@ on conflict do nothing
 returning keyid, nonce
 """
 
+_CLEARED_BESIDE: Final = 2_000
 _FORGET_NONCES: Final = """
 delete from machine_nonces where (keyid, nonce) in (
     select keyid, nonce from machine_nonces where spent_at < $1
-    limit 2000 for update skip locked)
+    limit $2 for update skip locked)
 """

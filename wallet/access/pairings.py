@@ -32,7 +32,7 @@ from wallet.access.members import Permission
 from wallet.access.signing import PAIRING, base64url, canonical, signed_by
 from wallet.database import UniqueViolation
 from wallet.events import SecurityNotice
-from wallet.identifiers import BankId, HolderId, PairingId, Secret, new_id
+from wallet.identifiers import SKEW, BankId, HolderId, PairingId, Secret, first_id_at, new_id
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
 from wallet.vault import Vault
 from wallet.work import Actor, ActorKind, Work, Works
@@ -386,3 +386,17 @@ on conflict (holder_id) do nothing
 _LOCK_TRIES: Final = "select failures, since from pairing_tries where holder_id = $1 for update"
 
 _SET_TRIES: Final = "update pairing_tries set failures = $2, since = $3 where holder_id = $1"
+
+
+async def forget(work: Work, before: datetime, most: int) -> int:
+    """Drop up to `most` pairings begun before a moment; answers how many. The phones they admitted
+    stay, with how and when they were."""
+    tag = await work.execute(_FORGET, first_id_at(before + SKEW), before, most)
+    return int(tag.removeprefix("DELETE "))
+
+
+_FORGET: Final = """
+delete from pairings where id in (
+    select id from pairings where id < $1 and created_at < $2
+    order by id limit $3 for update skip locked)
+"""

@@ -427,3 +427,16 @@ set last_seen_at = $2,
                       then least(expires_at, last_seen_at + $3::interval) else expires_at end
 where token_hash = any($1) and last_seen_at < $2
 """
+
+
+async def forget(work: Work, before: datetime, most: int) -> int:
+    """Drop up to `most` sessions begun before a moment, long over; answers how many."""
+    tag = await work.execute(_FORGET, before, most)
+    return int(tag.removeprefix("DELETE "))
+
+
+# At most one a phone: few enough to be read through.
+_FORGET: Final = """
+delete from sessions where token_hash in (
+    select token_hash from sessions where created_at < $1 limit $2 for update skip locked)
+"""

@@ -224,3 +224,15 @@ select proven_at, passkey_at from staff_sessions where staff_id = $1 and token_h
 """
 
 _END: Final = "delete from staff_sessions where staff_id = $1"
+
+
+async def forget(work: Work, before: datetime, most: int) -> int:
+    """Drop up to `most` sessions over since before a moment; answers how many."""
+    tag = await work.execute(_FORGET, before, most)
+    return int(tag.removeprefix("DELETE "))
+
+
+_FORGET: Final = """
+delete from staff_sessions where token_hash in (
+    select token_hash from staff_sessions where expires_at < $1 limit $2 for update skip locked)
+"""

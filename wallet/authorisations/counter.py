@@ -25,6 +25,7 @@ from wallet.authorisations.states import Counted, Standing, status_of
 from wallet.cards.purchasing import Tray
 from wallet.cards.states import Card
 from wallet.controls import Controls
+from wallet.controls import Purchase as Asked
 from wallet.events import Event as Published
 from wallet.fees import FeeSheet, charge, fee_id
 from wallet.identifiers import AccountId, CardId, HolderId, TransferId, derived_id
@@ -116,6 +117,8 @@ class Counter:
         self.alone = alone
         self.cases: list[Case] = []
         self.told: list[Published] = []
+        self._asked: dict[UUID, Asked] = {}
+        """What the controls were last asked for each message."""
 
     # money
 
@@ -262,7 +265,7 @@ class Counter:
 
     def asking(
         self, life: Life, message: Message, standing: Standing, minor: int, *, another: bool = True
-    ) -> controls.Purchase:
+    ) -> Asked:
         """So much of a purchase, as the controls are asked about it; not `another`: more of one."""
         purchase = _purchase(life)
         card = None if purchase.card_id is None else self.tray.card(purchase.card_id)
@@ -270,16 +273,18 @@ class Counter:
         asked = counted_of(
             purchase, Counted(id=message.event_id, minor=minor, at=self.now), standing
         )
-        return replace(asked, own=own, another=another)
+        asked = self._asked[asked.id] = replace(asked, own=own, another=another)
+        return asked
 
     def left(self, life: Life, message: Message, standing: Standing) -> Facts:
         """What the limits leave for another purchase like this one; of nobody's card nothing."""
         purchase = life.purchase
         if purchase is None or purchase.card_id is None or self.tray.card(purchase.card_id) is None:
             return {}
-        return self.controls.left(self.asking(life, message, standing, 0))
+        asked = self._asked.get(message.event_id) or self.asking(life, message, standing, 0)
+        return self.controls.left(asked)
 
-    def count(self, asked: controls.Purchase, standing: Standing) -> Standing:
+    def count(self, asked: Asked, standing: Standing) -> Standing:
         """Count what is held or was taken by force."""
         self.controls.count(asked)
         part = Counted(id=asked.id, minor=asked.amount.minor, at=self.now)

@@ -15,10 +15,11 @@ import hashlib
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from uuid_utils.compat import uuid5
 
 from wallet.cards.purchasing import Presented
 from wallet.identifiers import BankId, CardId

@@ -23,7 +23,7 @@ from wallet.authorisations.counter import (
 from wallet.authorisations.habits import Challenge, decide_step_up
 from wallet.authorisations.messages import Kind, Merchant, Message
 from wallet.authorisations.records import Cause, Life
-from wallet.authorisations.states import Standing
+from wallet.authorisations.states import Standing, Status, status_of
 from wallet.cards import purchasing
 from wallet.cards.purchasing import decide_usable
 from wallet.cards.states import Card
@@ -239,8 +239,8 @@ def _question(counter: Counter, message: Message, life: Life, rule: str) -> Chal
 def increment(counter: Counter, message: Message, life: Life) -> Outcome:
     """Hold so much more for a purchase that is still open; the hold is replaced, not edited.
 
-    Declines: original_not_found, answer_too_late, hold_expired, as `decide_usable`,
-    limit_exceeded, insufficient_funds, account_closed.
+    Declines: original_not_found, answer_too_late, hold_expired, hold_already_captured,
+    hold_already_voided, as `decide_usable`, limit_exceeded, insufficient_funds, account_closed.
     """
     if life.purchase is None:
         return _unfound(counter, message, life)
@@ -271,12 +271,20 @@ def increment(counter: Counter, message: Message, life: Life) -> Outcome:
     return outcome
 
 
+_OVER: Final = {
+    Status.SETTLED: Reason.HOLD_ALREADY_CAPTURED,
+    Status.VOIDED: Reason.HOLD_ALREADY_VOIDED,
+}
+"""Why nothing can be added to a purchase that holds nothing any more; otherwise it has run out."""
+
+
 def _increment_declined(counter: Counter, message: Message, life: Life) -> Declined | None:
     standing = life.standing
     if message.deadline is not None and counter.now >= message.deadline:
         return Declined(reason=Reason.ANSWER_TOO_LATE)
     if not standing.holds(counter.now):
-        return Declined(reason=Reason.HOLD_EXPIRED)
+        over = status_of(standing, counter.now)
+        return Declined(reason=_OVER.get(over, Reason.HOLD_EXPIRED))
     if _money(message).currency is not standing.settlement:
         return Declined(reason=Reason.CURRENCY_UNSUPPORTED)
     assert life.purchase is not None  # noqa: S101 - ours

@@ -43,7 +43,7 @@ from wallet.ledger.chart import AccountKind, house_account
 from wallet.ledger.transfer import excess_id
 from wallet.money import Currency
 from wallet.outcomes import Declined, Done, GroupAnswer, Outcome, Reason
-from wallet.teller import Lane, Teller
+from wallet.teller import PATIENCE_S, UNTIL_SERVED, Lane, Teller
 from wallet.turns import Priority
 from wallet.work import Work
 
@@ -71,12 +71,20 @@ class Desk:
         async def act(work: Work, messages: Sequence[Message]) -> Sequence[GroupAnswer]:
             return await serve(work, network, messages)
 
-        def lane(name: str, priority: Priority) -> Lane[Message]:
-            return Lane(f"purchase.{name}", act, priority=priority, group_most=GROUP_MOST)
+        def lane(name: str, priority: Priority, patience_s: float) -> Lane[Message]:
+            return Lane(
+                f"purchase.{name}",
+                act,
+                priority=priority,
+                group_most=GROUP_MOST,
+                patience_s=patience_s,
+                about=_about,
+            )
 
-        self._requests = lane("request", Priority.AUTHORISATION)
-        self._releases = lane("release", Priority.REVERSAL)
-        self._settlements = lane("settle", Priority.PAYMENT)
+        self._requests = lane("request", Priority.AUTHORISATION, PATIENCE_S)
+        # What happened already, or undoes what we did, is taken however late it comes to its turn.
+        self._releases = lane("release", Priority.REVERSAL, UNTIL_SERVED)
+        self._settlements = lane("settle", Priority.PAYMENT, UNTIL_SERVED)
 
     async def ask(self, message: Message) -> Outcome:
         """Serve one message. Refuses: busy, in_flight, unavailable, outcome_unknown (nothing is
@@ -93,6 +101,11 @@ class Desk:
         if message.kind in (Kind.REVERSAL, Kind.EXPIRY):
             return self._releases
         return self._settlements
+
+
+def _about(message: Message) -> tuple[CardId | bytes | str, str]:
+    """The card and the purchase, as they are named."""
+    return message.card_id or message.number_index or "", message.lifecycle
 
 
 async def serve(work: Work, network: Network, messages: Sequence[Message]) -> Sequence[GroupAnswer]:

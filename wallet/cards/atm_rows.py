@@ -185,5 +185,19 @@ select asked, card_id, declined, screen, reversal, printed_at from atm_card_requ
 """
 
 
+async def forget(work: Work, before: datetime, most: int) -> int:
+    """Drop up to `most` requests and tombstones from before a moment; answers how many. One of them
+    that came again would name a local date of then, which no request may any more."""
+    tag = await work.execute(_FORGET, before, most)
+    return int(tag.removeprefix("DELETE "))
+
+
+_FORGET: Final = """
+delete from atm_card_requests where (acquirer, terminal, rrn, stan, local_date) in (
+    select acquirer, terminal, rrn, stan, local_date from atm_card_requests
+    where at < $1 limit $2 for update skip locked)
+"""
+
+
 def _parts(key: AtmKey) -> tuple[BankId, str, str, str, date]:
     return (key.acquirer, key.terminal, key.rrn, key.stan, key.local_date)

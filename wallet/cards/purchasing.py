@@ -111,6 +111,7 @@ class Tray:
         self._issuing = issuing
         self._cards: dict[CardId, Card] = {}
         self._ids: dict[bytes, CardId] = {}
+        self._lines: dict[CardId, list[CardId]] = {}
         self._standing: dict[CardId, set[str]] = {}
         self._heads: dict[CardId, CardId] = {}
         self._counted: set[CardId] = set()
@@ -121,6 +122,7 @@ class Tray:
         for row in rows:
             card = decode(Card, row)
             self._cards[card.id] = card
+            self._lines.setdefault(card.lineage, []).append(card.id)
             self._ids[row["number_index"]] = card.id
             self._standing.setdefault(card.lineage, set()).update(row["standing"])
             if card.replaced_by is None:
@@ -141,7 +143,7 @@ class Tray:
 
     def lineage(self, card: Card) -> list[Card]:
         """The card and what was loaded of its renewals: those that may pay in its place."""
-        return [one for one in self._cards.values() if one.lineage == card.lineage]
+        return [self._cards[one] for one in self._lines[card.lineage]]
 
     def paying(self, card: Card, purchase: Purchase) -> Card:
         """The card that pays for a purchase made with `card`: its renewal where the merchant

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import NAMESPACE_OID, UUID
 
 import msgspec
+from uuid_utils.compat import uuid5
 
 from wallet.clock import PHNOM_PENH
 from wallet.controls.purchases import Purchase

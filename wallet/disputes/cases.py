@@ -201,6 +201,11 @@ async def came_back_elsewhere(work: Work, case: Case) -> int:
     return int(row["came_back"]) - before
 
 
+async def in_dispute(work: Work) -> list[UUID]:
+    """The transactions of the bank's open cases, by every id they have: their evidence is kept."""
+    return [row["id"] for row in await work.rows(_IN_DISPUTE)]
+
+
 async def finish(work: Work, case: Case, disposition: Disposition) -> None:
     """End a case: what remains of it is denied."""
     await work.execute(_FINISH, case.id, disposition.value, work.now)
@@ -264,12 +269,12 @@ from transfers t join accounts a on a.id = t.debit_account_id
 where (t.id = $1 or t.pending_id = $1) and t.phase in ('posted', 'capture') and a.holder_id = $2
 """
 
-# Refunds of ours are counted by the case itself.
+# Refunds of ours are counted by the case itself; a fee is beside the price that is disputed.
 _SUM_CAME_BACK = """
 select coalesce(sum(r.amount_minor), 0)::bigint from transfers r
 where r.credit_account_id = t.debit_account_id and r.seq > t.seq
   and r.reference in (t.id, t.pending_id)
-  and r.phase in ('posted', 'capture') and r.kind <> 'refund'
+  and r.phase in ('posted', 'capture') and r.kind not in ('refund', 'fee')
 """
 
 _CAME_BACK = f"select ({_SUM_CAME_BACK}) from transfers t where t.id = $1"  # noqa: S608 - of constants
@@ -301,6 +306,13 @@ where holder_id = $1 and (opened_at, id) < ($2, $3) order by opened_at desc, id 
 
 _WAITING = """
 where state = 'OPEN' and (answer_by, id) > ($1, $2) order by answer_by, id limit $3
+"""
+
+# Without nulls: nothing is unlike all of a list with one in it.
+_IN_DISPUTE = """
+select named.id from disputes d join transfers t on t.id = d.transfer_id,
+     unnest(array[t.id, t.pending_id, t.reference]) as named (id)
+where d.state = 'OPEN' and named.id is not null
 """
 
 _FINISH = """

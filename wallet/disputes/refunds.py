@@ -13,7 +13,8 @@ paid in a case by single persons together: a large refund cut into small ones ne
     paid, so what waits stays covered.
 
 Money comes from the house account the transaction went to (COUNTERPARTY: recovered) or from the
-bank's own loss account (BANK: written off). Who acts is the Work's own actor.
+bank's own loss account (BANK: written off). Who acts is the Work's own actor. The fee of a top-up
+comes back, from the bank's fees, with the refund that leaves nothing of its price.
 
 Tables owned: refunds. Who calls: support door, closing.
 """
@@ -27,6 +28,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from wallet import topups
 from wallet.access import approvals, staff
 from wallet.access.approvals import Approval
 from wallet.access.members import Permission
@@ -44,7 +46,7 @@ from wallet.identifiers import (
     TransferId,
     new_id,
 )
-from wallet.ledger.book import Posted, Reversal, TransferKind, open_book
+from wallet.ledger.book import Reversal, TransferKind, open_book
 from wallet.ledger.chart import AccountKind, house_account
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Outcome, Reason, Refused
@@ -262,7 +264,7 @@ async def _pay(
     debit: AccountId,
     credit: AccountId,
 ) -> Outcome:
-    transfer_id = await _post(work, case, refund, debit, credit)
+    transfer_id, fee = await _post(work, case, refund, debit, credit)
     await work.execute(_PAID, refund.id, transfer_id, checker, work.now)
     recovered = refund.source is Source.COUNTERPARTY
     await cases.count_given_back(work, case, refund.amount_minor, recovered=recovered)
@@ -276,6 +278,8 @@ async def _pay(
     )
     if not recovered:
         await cases.record(work, case, "LIABILITY", "WRITTEN_OFF", amount_minor=refund.amount_minor)
+    if fee is not None:
+        await cases.record(work, case, "FINANCIAL", "FEE_RETURNED", amount_minor=fee.minor)
     work.note(
         ACT,
         str(refund.id),
@@ -289,6 +293,7 @@ async def _pay(
             dispute_id=str(case.id),
             case_number=case.case_number,
             money=Money(refund.amount_minor, case.currency),
+            fee=fee,
         )
     )
     return Done(answer=_answer(case, refund, RefundState.PAID))
@@ -296,10 +301,17 @@ async def _pay(
 
 async def _post(
     work: Work, case: Case, refund: Refund, debit: AccountId, credit: AccountId
-) -> TransferId:
+) -> tuple[TransferId, Money | None]:
+    """Post the refund; answers its transfer, and the fee that came back with it."""
     transfer_id = TransferId(refund.id)
+    whole = refund.amount_minor == case.remaining_minor
+    topup = await topups.taken_by(work, case.transfer_id) if whole else None
+    fees = [topups.fee_returned(topup)] if topup is not None else []
     book = await open_book(
-        work, accounts=[debit, credit], ids=[transfer_id], originals=[case.transfer_id]
+        work,
+        accounts=[debit, credit],
+        ids=[transfer_id, *(fee.id for fee in fees)],
+        originals=[case.transfer_id, *(fee.original_id for fee in fees)],
     )
     # Read under the wallet's lock, which whoever else gives this money back needs as well.
     _decide_left(case, refund.amount_minor, await cases.came_back_elsewhere(work, case))
@@ -314,10 +326,11 @@ async def _post(
             reference=case.transfer_id,
         )
     )
-    if not isinstance(answer, Posted):
-        raise Refused(answer.reason, **answer.facts)
+    for posted in (answer, *(book.reverse(fee) for fee in fees)):
+        if isinstance(posted, Declined):
+            raise Refused(posted.reason, **posted.facts)
     await book.write()
-    return transfer_id
+    return transfer_id, topup.fee if topup is not None else None
 
 
 async def _accounts(work: Work, case: Case, source: Source) -> tuple[AccountId, AccountId]:

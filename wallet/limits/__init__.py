@@ -12,7 +12,7 @@ tiers (whose rules), expiring (the janitor of holds), proof.
 Tables owned: limit_counters, limit_tiers. Who calls: every room whose acts count.
 """
 
-from wallet.limits.counting import Limits, Want, forget_old, open_limits
+from wallet.limits.counting import Limits, Want, forget, open_limits
 from wallet.limits.rules import (
     DEFAULT,
     Channel,
@@ -42,7 +42,7 @@ __all__ = [
     "Window",
     "begins",
     "card_rule",
-    "forget_old",
+    "forget",
     "open_limits",
     "set_tier",
     "tiers_of",

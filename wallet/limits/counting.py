@@ -383,10 +383,11 @@ async def open_limits(work: Work, wants: Sequence[Want], *, locked: bool = True)
     return Limits(work, sheets, counters, tiers, listed)
 
 
-async def forget_old(work: Work, most: int = 5_000) -> int:
-    """Drop counters of windows that began more than `KEPT` ago: nothing can count towards them or
-    be given back to them any more. Answers how many."""
-    tag = await work.execute(_FORGET, day_of(work.now) - KEPT, most)
+async def forget(work: Work, before: datetime, most: int) -> int:
+    """Drop up to `most` counters of windows that began before a moment, and more than `KEPT` ago:
+    nothing can count towards them or be given back to them any more. Answers how many."""
+    first_kept = min(day_of(before), day_of(work.now) - KEPT)
+    tag = await work.execute(_FORGET, first_kept, most)
     return int(tag.removeprefix("DELETE "))
 
 

@@ -2,9 +2,8 @@
 
 Promise: null is no limit and 0 allows nothing; every rule that concerns an act must allow it, so
 the tightest wins; a day is a calendar day in Phnom Penh, a month a calendar month there, and a
-lifetime never ends. The
-sheet's own rate (whole riel a dollar) is used where one limit spans both currencies, rounded up,
-so that no splitting of an amount slips below it.
+lifetime never ends. The sheet's own rate (whole riel a dollar) is used where one limit spans both
+currencies, rounded up, so that no splitting of an amount slips below it.
 
 Who calls: counting; proposals and doors read the types.
 """
@@ -12,6 +11,7 @@ Who calls: counting; proposals and doors read the types.
 import enum
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -35,9 +35,15 @@ class Window(enum.StrEnum):
 
     def start(self, day: date) -> date:
         """The first day of the window that `day` falls in."""
-        if self is Window.LIFETIME:
-            return EVER
-        return day.replace(day=1) if self is Window.MONTH else day
+        return _start(self, day)
+
+
+@lru_cache(256)
+def _start(window: Window, day: date) -> date:
+    """Asked of every rule for every act of a group, mostly of one day."""
+    if window is Window.LIFETIME:
+        return EVER
+    return day.replace(day=1) if window is Window.MONTH else day
 
 
 def begins(window: Window, moment: datetime) -> bool:

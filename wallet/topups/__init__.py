@@ -17,7 +17,8 @@ State table (topups.state):
     FAILED    --delivered all the same-----------------> RECOVERY   a case; nobody is debited
 
 Rooms: numbers (E.164, prefixes), products (catalogue), operators (the port), buying (the intent
-kind `topup.buy`), states (decisions), entering (group acts), delivering (jobs), reading.
+kind `topup.buy`), states (decisions), entering (group acts), delivering (jobs), fees (given back),
+reading.
 
 The phone number stands in clear in `topups`: it is sent to the operator, and a repeat within a
 minute is found by it. Events and answers carry it masked; the row lies behind the bank's wall.
@@ -30,6 +31,7 @@ from typing import Final
 from wallet.ledger.proof import Check
 from wallet.topups.buying import BUY, Buy
 from wallet.topups.delivering import Desk, hinted, lookup, recheck, resume, submit
+from wallet.topups.fees import fee_returned, taken_by
 from wallet.topups.numbers import OPERATORS, PREFIXES
 from wallet.topups.operators import OperatorPort
 from wallet.topups.products import Product, delivered, on_sale
@@ -50,6 +52,7 @@ __all__ = [
     "Topup",
     "by_id",
     "delivered",
+    "fee_returned",
     "hinted",
     "lookup",
     "of_holder",
@@ -57,6 +60,7 @@ __all__ = [
     "recheck",
     "resume",
     "submit",
+    "taken_by",
 ]
 
 CHECKS: Final = (
@@ -92,6 +96,25 @@ CHECKS: Final = (
         where u.fee_minor > 0
           and (h.amount_minor is distinct from u.fee_minor or h.currency <> u.currency
                or r.phase is distinct from price.phase)
+        """,
+    ),
+    Check(
+        name="the fee of a top-up is given back exactly when all of its price came back",
+        sql="""
+        select format('top-up %s is %s, of its fee %s came back', u.id, u.state,
+                      coalesce(back.minor, 0)) as difference
+        from topups u
+        join transfers price on price.id = u.resolved_by and price.phase = 'capture'
+        join transfers h on h.reference = u.id and h.kind = 'fee' and h.phase = 'hold'
+        join transfers fee on fee.pending_id = h.id and fee.phase = 'capture'
+        left join lateral (select sum(b.amount_minor) as minor from transfers b
+                           where b.original_id = fee.id) back on true
+        left join lateral (select sum(b.amount_minor) as minor from transfers b
+                           where b.original_id = price.id
+                             and b.credit_account_id = price.debit_account_id) whole on true
+        where coalesce(back.minor, 0) not in (0, u.fee_minor)
+           or (u.state = 'REVERSED' or coalesce(whole.minor = price.amount_minor, false))
+              <> (back.minor is not null)
         """,
     ),
     Check(

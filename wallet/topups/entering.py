@@ -27,8 +27,9 @@ from wallet.ledger.chart import AccountKind, house_account, wallets_of
 from wallet.limits import Limits, Want, open_limits
 from wallet.money import Currency
 from wallet.outcomes import Declined, Done, Reason
-from wallet.teller import Lane
+from wallet.teller import UNTIL_SERVED, Lane
 from wallet.topups.buying import counted
+from wallet.topups.fees import fee_returned, fee_taken
 from wallet.topups.numbers import OPERATORS
 from wallet.topups.operators import Answer, Delivered, NotSent, Open, TakenBack
 from wallet.topups.reading import Topup
@@ -117,8 +118,8 @@ async def enter(work: Work, heard: Sequence[Heard]) -> list[Done]:
     ]
 
 
-MARKING: Final = Lane("topup.mark_sent", mark_sent)
-ENTERING: Final = Lane("topup.enter", enter)
+MARKING: Final = Lane("topup.mark_sent", mark_sent, patience_s=UNTIL_SERVED)
+ENTERING: Final = Lane("topup.enter", enter, patience_s=UNTIL_SERVED)
 
 
 def _decide(work: Work, row: Topup, one: Heard) -> Decision:
@@ -188,14 +189,9 @@ class _Moves(Struct, frozen=True):
                 _must(self.book.expire(end, hold))
 
     def _return_fee(self, row: Topup) -> None:
-        """A top-up that was taken back has cost nothing; a refund of the price is of the price."""
-        if row.fee_minor and not self.refunded:
-            returned = TransferId(derived_id(fee_id(TransferId(row.id)), "return"))
-            _must(
-                self.book.reverse(
-                    Reversal(id=returned, original_id=_fee_capture(row), reference=row.id)
-                )
-            )
+        """A top-up that was taken back has cost nothing; perhaps a refund gave it back before."""
+        if row.fee_minor:
+            _must(self.book.reverse(fee_returned(row)))
 
     def _recover(self, row: Topup) -> Topup:
         """The operator is owed for airtime nobody paid for: suspense stands in until the case
@@ -226,10 +222,6 @@ class _Moves(Struct, frozen=True):
 def _counted(row: Topup) -> Want:
     """How it was counted when its price was held."""
     return counted(row.holder_id, row.money, row.created_at)
-
-
-def _fee_capture(row: Topup) -> TransferId:
-    return TransferId(derived_id(fee_id(TransferId(row.id)), Phase.CAPTURE.value))
 
 
 async def _refunded(
@@ -361,13 +353,14 @@ async def _open_book(
     return await open_book(
         work,
         accounts=[a for one in accounts.values() for a in msgspec.structs.astuple(one)],
+        ids=[fee_returned(row).id for row in dear],
         holds=[
             *(TransferId(topup_id) for topup_id in accounts),
             *(fee_id(TransferId(row.id)) for row in dear),
         ],
         originals=[
             *(TransferId(one) for one in captured if one is not None),
-            *(_fee_capture(row) for row in dear if row.resolved_by is not None),
+            *(fee_taken(row) for row in dear if row.resolved_by is not None),
         ],
     )
 

@@ -1,5 +1,6 @@
 """Bank operations at their door: shortfalls settled, tiers changed, house accounts read."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from api.resources import Resources
 from runtime.handlers import handlers, rounds
 from runtime.worker import JobRunner
 from tests import world
+from tests.behind import rows_of_all_banks
 from tests.desk import Desk
 from tests.wallet.ledger.books import assert_books_right
 from tests.world import WorldHolder
@@ -34,6 +36,7 @@ class Office:
         self, client: httpx.AsyncClient, desk: Desk, clock: TurnedClock, resources: Resources
     ) -> None:
         self.client, self.desk, self.clock, self.works = client, desk, clock, resources.works
+        self.database = resources.database
         self.runner = JobRunner(
             resources.database,
             clock,
@@ -73,6 +76,13 @@ class Office:
         assert answer.status_code == 200, answer.text
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
+
+    async def told(self) -> list[tuple[str, int]]:
+        """What holders were told of shortfalls settled."""
+        rows = await rows_of_all_banks(
+            self.database, "select body from events where kind = 'shortfall.settled' order by seq"
+        )
+        return [(row["body"]["how"], row["body"]["money"]["minor"]) for row in rows]
 
     async def force(self, debit: AccountId, credit: AccountId, minor: int) -> Posted:
         async def act(work: Work) -> Posted | Declined:
@@ -152,6 +162,7 @@ async def test_a_shortfall_is_settled_from_the_wallet_by_two_clerks_and_a_new_en
         WORKER, ACLEDA, lambda work: operations.settle(work, UUID(asked["id"]))
     )
     assert await office.balance(suspense) == 0, "a job run twice settled twice"
+    assert await office.told() == [("taken", 40)]
     await assert_books_right(office.works)
 
 
@@ -167,6 +178,7 @@ async def test_what_the_books_decline_moves_nothing_and_may_be_asked_for_anew(
     await office.work_off()
     (told,) = (await office.get("/requests")).json()["items"]
     assert (told["state"], told["reason"]) == ("DECLINED", "insufficient_funds")
+    assert await office.told() == [], "nothing was settled"
     assert [one["state"] for one in await office.shortfalls()] == ["OPEN"]
     assert await office.balance(suspense) == -40
 
@@ -175,6 +187,7 @@ async def test_what_the_books_decline_moves_nothing_and_may_be_asked_for_anew(
     await office.work_off()
     loss = await office.house(AccountKind.DISPUTE_LOSS, "forced")
     assert (await office.balance(suspense), await office.balance(loss)) == (0, -40)
+    assert await office.told() == [("borne", 40)]
     await assert_books_right(office.works)
 
 
@@ -221,7 +234,84 @@ async def test_what_a_closed_wallet_could_not_get_is_handed_to_it_when_it_is_ope
     assert (await office.approve(asked["id"])).status_code == 200
     await office.work_off()
     assert (await office.balance(person.khr), await office.balance(suspense)) == (85, 0)
+    assert await office.told() == [("given", 25)]
     await assert_books_right(office.works)
+
+
+async def test_fineract_2753_the_same_is_not_asked_for_twice_while_it_waits(
+    office: Office, person: WorldHolder
+) -> None:
+    """P10: there pending actions piled up twice, errors were unclear, and a checker could begin."""
+    merchant = await office.house(AccountKind.SWITCH_SETTLEMENT)
+    await office.force(person.khr, merchant, 100)
+    (case,) = await office.shortfalls()
+    settle = f"/shortfalls/{case['id']}/settle"
+    tier = f"/people/{person.id}/tier"
+    body = {"tier": "basic", "why": "card handed over by post"}
+    for path, wish in ((settle, WALLET), (tier, body)):
+        answers = [await office.post(path, wish) for _ in range(2)]
+        assert [one.status_code for one in answers] == [201, 409], answers[0].text
+        assert answers[1].json()["code"] == "conflict"
+        assert answers[1].json()["facts"]["request_id"] == answers[0].json()["id"]
+        assert refusal(await office.post(path, wish, CHECKER)) == (403, "forbidden")
+    waiting = [one["state"] for one in (await office.get("/requests")).json()["items"]]
+    assert waiting == ["REQUESTED", "REQUESTED"]
+    office.clock.advance(timedelta(hours=24))
+    assert (await office.post(tier, body)).status_code == 201, "what lapsed may be asked for anew"
+
+
+async def test_fineract_2753_asked_by_two_at_once_it_waits_once(
+    office: Office, person: WorldHolder
+) -> None:
+    """P10: whoever comes second while the first has not ended waits, and hears which waits."""
+    asked, let = asyncio.Event(), asyncio.Event()
+    await office.desk.enrol("second.acleda")
+    actor = office.desk.member(MAKER).actor
+
+    async def slowly(work: Work) -> None:
+        await operations.ask_tier(work, person.id, Tier.BASIC, "card handed over by post")
+        await work.flush()
+        asked.set()
+        await let.wait()
+
+    first = asyncio.create_task(office.works.perform(actor, ACLEDA, slowly))
+    await asked.wait()
+    body = {"tier": "basic", "why": "once more"}
+    second = asyncio.create_task(office.post(f"/people/{person.id}/tier", body, "second.acleda"))
+    await asyncio.sleep(0.3)
+    assert not second.done()
+    let.set()
+    await first
+    assert refusal(await second) == (409, "conflict")
+
+
+async def test_fineract_2982_another_house_stands_outside_on_every_path_of_money(
+    office: Office, person: WorldHolder
+) -> None:
+    """P10: there the hierarchy of offices could be passed by. Another bank's clerk, with every
+    permission of a checker, finds neither case nor person nor request nor account."""
+    merchant = await office.house(AccountKind.SWITCH_SETTLEMENT)
+    await office.force(person.khr, merchant, 100)
+    (case,) = await office.shortfalls()
+    asked = (await office.post(f"/shortfalls/{case['id']}/settle", WALLET)).json()
+    assert (await office.get("/shortfalls", STRANGER)).json()["items"] == []
+    assert (await office.get("/requests", STRANGER)).json()["items"] == []
+    assert refusal(await office.approve(asked["id"], STRANGER)) == (404, "not_found")
+    entries = await office.get(f"/accounts/{merchant}/entries", STRANGER)
+    assert refusal(entries) == (404, "not_found")
+    assert await office.balance(person.khr) == 0
+
+
+async def test_fineract_1977_asking_and_approving_are_two_permissions_of_two_people(
+    office: Office, person: WorldHolder
+) -> None:
+    """P10: who may do both does not approve their own; who may only approve asks for nothing."""
+    path = f"/people/{person.id}/tier"
+    body = {"tier": "basic", "why": "card handed over by post"}
+    assert refusal(await office.post(path, body, CHECKER)) == (403, "forbidden")
+    asked = (await office.post(path, body, MAKER)).json()
+    assert refusal(await office.approve(asked["id"], MAKER)) == (403, "four_eyes")
+    assert (await office.approve(asked["id"], CHECKER)).status_code == 200
 
 
 async def test_a_tier_is_changed_by_two_clerks_on_the_record(

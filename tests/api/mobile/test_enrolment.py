@@ -117,6 +117,17 @@ async def test_from_a_fresh_phone_to_a_paid_code(
     assert (seen["state"], seen["answer"]) == ("DONE", paid)
 
 
+async def test_tigerbeetle_27_the_answer_to_a_payment_says_what_is_left(
+    phone: Phone, clock: TurnedClock
+) -> None:
+    """P6: asked for there since 2021. Here it is that of the very transaction."""
+    left = []
+    for _ in range(2):
+        paid = await phone.authorise(await phone.prepare("qr.pay", code=code_of(clock)))
+        left.append(paid["available_minor"])
+    assert left == [85_000, 70_000]
+
+
 async def test_a_phone_changes_riel_into_dollars_at_the_rate_it_was_shown(
     phone: Phone, works: Works, holder: world.WorldHolder, clock: TurnedClock
 ) -> None:

@@ -212,6 +212,7 @@ async def effects(resources: Resources) -> int:
 async def test_e5_codes_are_503_within_600_ms_signed_acts_go_on_and_it_heals_by_itself(
     fault: str, phone: Phone, resources: Resources, ground: Ground, clock: TurnedClock
 ) -> None:
+    """E6 and E7 too: full, slow."""
     act = await coded_act(phone, resources)
     before = await effects(resources)
     await ground.break_by(fault)

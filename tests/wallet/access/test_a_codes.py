@@ -201,6 +201,7 @@ async def test_a1_a_code_is_accepted_once_of_200_by_four_processes_1000_times(
 async def test_a1_replayed_elsewhere_or_after_redis_is_lost_or_set_back_a_code_is_refused(
     pocket: Pocket, teller: Teller, redis: "Redis"
 ) -> None:
+    """E8."""
     shown, other = await pocket.prepare(CODED), await pocket.prepare(CODED)
     code = await pocket.ask_code(shown)
     [key] = [name async for name in redis.scan_iter("*:chal:*")]

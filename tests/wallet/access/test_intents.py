@@ -116,7 +116,7 @@ async def test_a_kind_that_refuses_to_prepare_leaves_nothing(pocket: Pocket) -> 
 async def test_who_waited_for_the_row_until_it_was_over_comes_too_late(
     pocket: Pocket, works: Works, clock: TurnedClock
 ) -> None:
-    """Begun in time, held up by somebody who was then told "expired": both hear the same."""
+    """D11. Begun in time, held up by somebody who was then told "expired": both hear the same."""
     await warm(works)
     shown = await pocket.prepare(GIFT)
     held, over = asyncio.Event(), asyncio.Event()

@@ -298,7 +298,8 @@ async def test_a_request_that_is_too_late_is_declined_and_holds_nothing(till: Ti
 async def test_an_answer_that_comes_too_late_is_undone_in_the_same_step_marqeta(
     till: Till,
 ) -> None:
-    """Marqeta warns of approving at 3.1 s what the network gave up at 3: ours is undone at once,
+    """Trap 5: Marqeta approves at 3.1 s what was declined at 3.0.
+    Marqeta warns of approving at 3.1 s what the network gave up at 3: ours is undone at once,
     and whoever asks again hears the decline."""
     await till.open(khr=100_000)
     bought = till.message(Kind.AUTHORIZATION, 30_000, deadline=till.clock.now() + SOON)

@@ -32,7 +32,7 @@ from wallet.controls import ControlSheet, Spend, open_controls
 from wallet.database import Database
 from wallet.identifiers import CardId, new_id
 from wallet.ledger.book import Posted
-from wallet.limits import Window, forget_old
+from wallet.limits import Window, forget
 from wallet.limits.rules import EVER
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, GroupAnswer
@@ -170,7 +170,7 @@ async def test_a_lifetime_outlives_the_forgetting_of_old_windows(
     await put_card(works, one.card_id, spending(Window.LIFETIME, most_minor=150))
     await buy(works, one)
     clock.advance(timedelta(days=400))
-    gone = await works.perform(SYSTEM, ACLEDA, forget_old)
+    gone = await works.perform(SYSTEM, ACLEDA, lambda work: forget(work, work.now, 5_000))
     assert gone == 5  # the days and months of the holder and the card
     assert said(await buy(works, later(one))) == ["limit_exceeded"]
 

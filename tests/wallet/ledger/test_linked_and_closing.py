@@ -6,7 +6,7 @@ from tests.wallet.ledger.books import assert_books_right
 from tests.wallet.ledger.table import Table
 
 LINKED = {
-    "a chain goes through whole, or leaves nothing": """
+    "trap_4: a chain goes through whole, or leaves nothing": """
         account A floor KHR 100
         account B floor KHR
         account C floor KHR

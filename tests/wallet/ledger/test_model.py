@@ -297,6 +297,7 @@ def _run(ground: Ground, runs: int, steps: int) -> None:
 
 
 def test_the_book_agrees_with_the_model(ground: Ground) -> None:
+    """D1, D4."""
     _run(ground, runs=15, steps=25)
 
 

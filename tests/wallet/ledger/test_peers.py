@@ -145,6 +145,130 @@ async def test_formance_1601_a_repeated_reversal_is_told_its_answer(works: Works
     assert [isinstance(a, Posted) and a.repeated for a in answers] == [False, True, True]
 
 
+async def test_blnk_158_every_row_made_of_another_names_it(
+    works: Works, clock: TurnedClock
+) -> None:
+    """P5: asked for there. What a clearing, an excess, a shortfall, a reversal, an expiry or a
+    release makes can be followed back to the row it was made of."""
+    text = """
+        account A floor KHR 20
+        account M house KHR
+        account S house KHR
+        hold h1 A M 10 60 => posted
+        clear c1 h1 40 S => posted 20 short 20
+        --
+        reverse r1 c1 5 => posted
+        --
+        account B floor KHR 20
+        hold h2 B M 5 60 => posted
+        hold h3 B M 5 60 => posted
+        void v2 h2 => posted
+        --
+        clock 60
+        expire e3 h3 => posted
+        --
+        clear c3 h3 9 S => posted
+        """
+    table = Table(works, clock)
+    await table.run(text)
+
+    async def rows(work: Work) -> list[tuple[bool, bool]]:
+        sql = """
+            select t.phase, t.kind, t.pending_id, t.original_id, named.id is not null as found
+            from transfers t
+            left join transfers named on named.id = coalesce(t.pending_id, t.original_id)
+            where t.kind <> 'opening' order by t.seq
+            """
+        found = await work.rows(sql)
+        return [
+            (row["pending_id"] is not None or row["original_id"] is not None, row["found"])
+            for row in found
+            if row["phase"] != "hold"
+        ]
+
+    made = await works.read(SYSTEM, BANK, rows)
+    assert len(made) == 7
+    assert set(made) == {(True, True)}
+
+
+async def test_blnk_359_entries_of_one_moment_have_one_order_and_a_closed_account_stays_readable(
+    works: Works, clock: TurnedClock
+) -> None:
+    """P5: asked for there, a stable order and accounts put away."""
+    purse = await new_account(works, BANK, Currency.KHR, 100)
+    shop = await new_account(works, BANK, Currency.KHR, floor=False)
+
+    async def pay(work: Work) -> None:
+        book = await open_book(work, accounts=[purse, shop])
+        for _ in range(10):
+            assert isinstance(book.post(_posting(purse, shop, Money.khr(1))), Posted)
+        await book.write()
+
+    async def close(work: Work) -> None:
+        book = await open_book(work, accounts=[purse, shop], exact=[shop])
+        assert isinstance(book.close(TransferId(new_id()), purse, shop), Posted)
+        assert isinstance(book.post(_posting(purse, shop, Money.khr(1))), Declined)
+        await book.write()
+
+    await works.perform(SYSTEM, BANK, pay)
+    whole = await works.read(SYSTEM, BANK, lambda work: entries(work, purse))
+    assert len({line.at for line in whole}) == 1
+    seen: list[TransferId] = []
+    before = None
+    while True:
+        page = await works.read(
+            SYSTEM, BANK, lambda work, b=before: entries(work, purse, before_seq=b, limit=3)
+        )
+        if not page:
+            break
+        seen += [line.transfer_id for line in page]
+        before = page[-1].seq
+        await works.perform(SYSTEM, BANK, pay) if len(seen) == 3 else None
+    assert seen == [line.transfer_id for line in whole]
+    await works.perform(SYSTEM, BANK, close)
+    kept = await works.read(SYSTEM, BANK, lambda work: entries(work, purse, limit=50))
+    assert {line.transfer_id for line in whole} <= {line.transfer_id for line in kept}
+    await assert_books_right(works)
+
+
+async def test_fineract_1751_hold_withdraw_and_deposit_are_one_act(works: Works) -> None:
+    """P11: there it could not be done in one; here all of it happens, or none."""
+    purse = await new_account(works, BANK, Currency.KHR, 100)
+    shop = await new_account(works, BANK, Currency.KHR, floor=False)
+
+    async def act(work: Work, withdrawn: int) -> list[Posted | Declined]:
+        steps = [
+            _posting(purse, shop, Money.khr(30)),
+            _posting(purse, shop, Money.khr(withdrawn)),
+            _posting(shop, purse, Money.khr(5)),
+        ]
+        book = await open_book(work, accounts=[purse, shop])
+        answers = linked(
+            book,
+            [
+                lambda: book.hold(steps[0], timedelta(minutes=1)),
+                lambda: book.post(steps[1]),
+                lambda: book.post(steps[2]),
+            ],
+        )
+        await book.write()
+        return answers
+
+    before = await fingerprint(works)
+    failed = await works.perform(SYSTEM, BANK, lambda work: act(work, 71))
+    assert [a.reason for a in failed if isinstance(a, Declined)] == [
+        Reason.LINKED_FAILED,
+        Reason.INSUFFICIENT_FUNDS,
+        Reason.LINKED_FAILED,
+    ]
+    assert await fingerprint(works) == before
+    done = await works.perform(SYSTEM, BANK, lambda work: act(work, 70))
+    assert all(isinstance(answer, Posted) for answer in done)
+    found = await works.read(SYSTEM, BANK, lambda work: balances(work, [purse]))
+    assert (found[purse].posted.minor, found[purse].held.minor) == (35, 30)
+    await assert_books_right(works)
+
+
 async def test_mojaloop_3078_a_hold_is_over_at_its_moment_before_anybody_swept(
     works: Works, clock: TurnedClock
 ) -> None:

@@ -190,7 +190,7 @@ FAULTS = {
         "bad postings are declined, each for its own reason",
     ),
     "a failed chain is not undone": Fault(
-        put(Group, "undo", lambda *_: None), "a chain goes through whole, or leaves nothing"
+        put(Group, "undo", lambda *_: None), "trap_4: a chain goes through whole, or leaves nothing"
     ),
     "a balancing transfer takes what was asked": Fault(
         put(group, "balanced", lambda how, amount, *_: amount),

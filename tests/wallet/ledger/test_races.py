@@ -101,7 +101,7 @@ async def test_jepsen_ledger_four_times_the_balance_is_spent_exactly_once(works:
 
 
 async def test_crossing_groups_do_not_deadlock(works: Works) -> None:
-    """Groups of payments to and fro between the same wallets, each run exactly once."""
+    """D9. Groups of payments to and fro between the same wallets, each run exactly once."""
     accounts = [await new_account(works, BANK, Currency.KHR, 1000) for _ in range(30)]
     runs = 0
 
@@ -166,6 +166,7 @@ async def _whole_balance_rounds(works: Works, rounds: int) -> None:
 
 
 async def test_four_times_the_whole_balance_at_once_is_spent_once(works: Works) -> None:
+    """D2; ten thousand rounds in the long form."""
     await _whole_balance_rounds(works, 100)
 
 

@@ -359,5 +359,6 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 async def test_the_book_answers(name: str, table: Table) -> None:
+    """D13 among them."""
     await table.run(TABLES[name])
     await assert_books_right(table.works)

@@ -19,7 +19,7 @@ from tests.world import WorldHolder
 from wallet.clock import TurnedClock, day_of
 from wallet.identifiers import CardId, new_id
 from wallet.ledger.book import TransferKind
-from wallet.limits import Channel, OwnLimits, Per, Rule, Tier, Window, forget_old, set_tier
+from wallet.limits import Channel, OwnLimits, Per, Rule, Tier, Window, forget, set_tier
 from wallet.limits.expiring import release_due
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Reason
@@ -361,10 +361,10 @@ async def test_counters_of_windows_long_over_are_forgotten(
     await act(works, riel(holder, 2))
     clock.advance(timedelta(days=20))
 
-    async def forget(work: Work) -> int:
-        return await forget_old(work)
+    async def sweep(work: Work) -> int:
+        return await forget(work, work.now, 5_000)
 
-    assert await works.perform(SYSTEM, holder.bank, forget) == 1
+    assert await works.perform(SYSTEM, holder.bank, sweep) == 1
     assert [amount for amount, _ in (await counters(works)).values()] == [2]
     await assert_counters_right(works)
 

@@ -63,6 +63,7 @@ async def test_two_checks_at_once_read_the_file_once(works: Works, office: Offic
 async def test_a_payment_killed_in_the_middle_goes_on_and_pays_each_line_once(
     works: Works, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Trap 4: nothing is ever compensated; a line is paid, in one transaction, or it is not."""
     monkeypatch.setattr(paying, "GROUP", 7)
     people = await world.people(works, 40)
     run = await office.send(file_of([Line(holder=person) for person in people]))

@@ -2,15 +2,24 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 from tests import world
+from tests.behind import rows_of_all_banks
+from tests.desk import Desk, desk, hashing, throttle
+from tests.wallet.disputes.counter import Counter
 from tests.wallet.limits.steps import put_in_force
 from tests.wallet.topups.shop import Shop, number, wish
 from wallet.access.intents import Prepared
+from wallet.disputes import closing
+from wallet.disputes.cases import Cause
 from wallet.fees import FeeLine, FeeSheet, Function
+from wallet.identifiers import DisputeId, TopupId, TransferId
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Reason
 from wallet.terms import Sort
+
+__all__ = ["desk", "hashing", "throttle"]
 
 
 async def charge(shop: Shop, fee_minor: int, free: int = 0) -> None:
@@ -91,3 +100,75 @@ async def test_what_the_operator_takes_back_gives_the_fee_back_too(shop: Shop) -
     assert await shop.state(topup_id) == "REVERSED"
     assert await shop.wallet() == (100_000, 0)
     assert await shop.house("fees", "topups") == 0
+
+
+async def disputed(shop: Shop, desk: Desk, topup_id: TopupId) -> tuple[Counter, DisputeId]:
+    """A case about a top-up that the operator says was delivered."""
+    await desk.enrol("dara")
+    counter = Counter(desk, shop.holder, shop.holder)
+    taken_by = (await shop.topup(topup_id)).resolved_by
+    assert taken_by is not None
+    opened = await counter.dispute(TransferId(taken_by), Cause.TOPUP_NOT_DELIVERED)
+    return counter, DisputeId(UUID(opened["dispute_id"]))
+
+
+async def test_the_refund_of_a_whole_price_gives_the_fee_back_too_and_says_so(
+    shop: Shop, desk: Desk
+) -> None:
+    await charge(shop, 300)
+    topup_id = await shop.buy(number(0))
+    await shop.work_off()
+    counter, case_id = await disputed(shop, desk, topup_id)
+    assert (await counter.refund(case_id, 2_000))["state"] == "PAID"
+    assert (await shop.wallet(), await shop.house("fees", "topups")) == ((96_700, 0), 300)
+    assert (await counter.refund(case_id, 3_000))["state"] == "PAID"
+    assert (await shop.wallet(), await shop.house("fees", "topups")) == ((100_000, 0), 0)
+    told = await rows_of_all_banks(
+        shop.database, "select body from events where kind = 'dispute.refunded' order by seq"
+    )
+    assert [row["body"]["fee"] for row in told] == [None, {"minor": 300, "currency": "KHR"}]
+    case = await counter.case(case_id)
+    assert (case.remaining_minor, case.recovered_minor) == (0, 5_000), "a fee is beside the price"
+
+
+async def test_what_the_operator_takes_back_after_a_refund_gives_no_second_fee_back(
+    shop: Shop, desk: Desk
+) -> None:
+    await charge(shop, 300)
+    whole, part = await shop.buy(number(86)), await shop.buy(f"{number(86)[:-3]}786")
+    await shop.work_off()
+    counter, case_id = await disputed(shop, desk, whole)
+    assert (await counter.refund(case_id, 5_000))["state"] == "PAID"
+    _, case_id = await disputed_again(shop, counter, part)
+    assert (await counter.refund(case_id, 1_000))["state"] == "PAID"
+    before = await shop.wallet()
+    await shop.wait(2 * 86_400)
+    assert [await shop.state(one) for one in (whole, part)] == ["REVERSED", "REVERSED"]
+    # of the second its fee alone comes: the rest of its price is a person's to look at
+    assert await shop.wallet() == (before[0] + 300, 0)
+    assert await shop.house("fees", "topups") == 0
+    await counter.by("dara", lambda work: closing.close(work, case_id, "Taken back."))
+    case = await counter.case(case_id)
+    assert (case.recovered_minor, case.denied_minor) == (1_000, 4_000), "a fee is no price"
+
+
+async def disputed_again(
+    shop: Shop, counter: Counter, topup_id: TopupId
+) -> tuple[Counter, DisputeId]:
+    taken_by = (await shop.topup(topup_id)).resolved_by
+    assert taken_by is not None
+    opened = await counter.dispute(TransferId(taken_by), Cause.TOPUP_NOT_DELIVERED)
+    return counter, DisputeId(UUID(opened["dispute_id"]))
+
+
+async def test_a_refund_and_an_operator_at_once_give_one_fee_back(shop: Shop, desk: Desk) -> None:
+    await charge(shop, 300)
+    topup_id = await shop.buy(number(86))
+    await shop.work_off()
+    counter, case_id = await disputed(shop, desk, topup_id)
+    shop.clock.advance(timedelta(days=2))
+    await shop.telco.tick()
+    await asyncio.gather(shop.work_off(), counter.refund(case_id, 5_000), return_exceptions=True)
+    await shop.work_off()
+    assert await shop.state(topup_id) == "REVERSED"
+    assert (await shop.wallet(), await shop.house("fees", "topups")) == ((100_000, 0), 0)

@@ -1,0 +1,10 @@
+"""What is over is found by its moment."""
+
+from wallet.migrations.written import run_sql
+
+revision = "0030_retention"
+down_revision = "0027_operations"
+
+
+def upgrade() -> None:
+    run_sql("0030_")
