@@ -5,7 +5,8 @@ are bounded before they are read; every answer carries the security headers. Who
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -38,6 +39,7 @@ from api.wire import LARGEST_BODY, StrictRequest
 from notifications.live import Listeners
 from wallet.access.sessions import Recognition
 from wallet.outcomes import Reason, Refused
+from wallet.simulation import keep_up
 
 DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "admin", "console")
 SIMULATION: Final = "sim"
@@ -96,6 +98,8 @@ def create_app(resources: Resources, doors: Sequence[Router] | None = None) -> L
     app.edge = Edge(resources.policy.proxies)
     app.slow_after_s = resources.policy.slow_after_s
     app.patience = Patience()
+    if resources.policy.simulation:
+        app.keep_up = partial(keep_up, resources.database, resources.clock)
     app.state.recognition = Recognition(resources.works)
     app.state.listeners = listeners
     app.state.failures = failures
@@ -113,11 +117,15 @@ class Application(Litestar):
     edge = Edge(())
     slow_after_s = SLOW_AFTER_S
     patience: Patience
+    keep_up: Callable[[], Awaitable[None]] | None = None
+    """Of a demonstration: look how far its clock was advanced by another process."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        if self.keep_up is not None:
+            await self.keep_up()
         self.edge.settle(scope)
         receive = hurried(receive, self.slow_after_s, self.patience)
         try:

@@ -105,6 +105,7 @@ STATUSES: Final[dict[Reason, int]] = {
     Reason.NOT_YET_SEALED: 409,
     Reason.SMART_ID_NOT_ACTIVE: 403,
     Reason.SMART_ID_FROZEN: 403,
+    Reason.SMART_ID_CARDS_STOPPED: 409,
     Reason.CARD_LIMIT_REACHED: 409,
     Reason.CARD_NOT_ACTIVE: 409,
     Reason.CARD_FROZEN: 409,

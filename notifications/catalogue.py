@@ -76,7 +76,8 @@ def _token_changed(event: Event) -> _Words:
 
 def _smart_id_changed(event: Event) -> _Words:
     assert isinstance(event, events.SmartIdPaymentChanged)  # noqa: S101 - the table's own key
-    return _SMART_ID_STATES.get(event.state, _SMART_ID_ANY)
+    state = "CARDS_KEPT" if event.cards_kept else event.state
+    return _SMART_ID_STATES.get(state, _SMART_ID_ANY)
 
 
 def _controls_changed(event: Event) -> _Words:
@@ -202,9 +203,15 @@ _TOKEN_STATES: Final = {
 _SMART_ID_STATES: Final = {
     "FROZEN": _Words(
         "Smart ID payments frozen",
-        "Payments with your Smart ID are frozen. Salary still arrives; the ID stays valid.",
+        "Your Smart ID and its virtual cards are frozen. Salary still arrives; the ID stays valid.",
         "ការទូទាត់ដោយ Smart ID ត្រូវបានបង្កក",
-        "ការទូទាត់ដោយ Smart ID ត្រូវបានបង្កក។ ប្រាក់បៀវត្សនៅតែចូល ហើយអត្តសញ្ញាណនៅមានសុពលភាព។",
+        "Smart ID និងកាតនិម្មិតរបស់អ្នកត្រូវបានបង្កក។ ប្រាក់បៀវត្សនៅតែចូល ហើយអត្តសញ្ញាណនៅមានសុពលភាព។",
+    ),
+    "CARDS_KEPT": _Words(
+        "Smart ID frozen, virtual cards go on",
+        "Your Smart ID is frozen; its virtual cards go on, as you chose. Not you? Call support.",
+        "Smart ID ត្រូវបានបង្កក កាតនិម្មិតនៅតែប្រើបាន",
+        "Smart ID ត្រូវបានបង្កក តែកាតនិម្មិតនៅប្រើបានតាមការជ្រើសរើសរបស់អ្នក។ មិនមែនអ្នកទេ? សូមហៅផ្នែកជំនួយ។",
     ),
     "ACTIVE": _Words(
         "Smart ID payments active",

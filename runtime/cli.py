@@ -207,9 +207,11 @@ def _refusals() -> list[type[Exception]]:
     """What is told as one line instead of a trace: the operator can mend it."""
     from runtime.redis_safety import UnsafeRedisError
     from wallet.database import UnsafeServerError
+    from wallet.simulation import AdvancedDatabaseError
     from wallet.vault.keystore import KeyStoreError
 
-    return [CannotStart, SettingsError, UnsafeRedisError, UnsafeServerError, KeyStoreError]
+    unsafe = [UnsafeRedisError, UnsafeServerError, AdvancedDatabaseError]
+    return [CannotStart, SettingsError, *unsafe, KeyStoreError]
 
 
 def _serve_all(settings: Settings) -> None:

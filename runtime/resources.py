@@ -15,9 +15,10 @@ from api.resources import Policy, Resources
 from api.throttling import read_rates
 from runtime.key_store import open_key_store
 from runtime.redis_safety import refuse_unsafe_redis
-from runtime.settings import Settings
+from runtime.settings import Environment, Settings
 from wallet.clock import AdvancedClock, SystemClock
 from wallet.database import Database
+from wallet.simulation import keep_up, refuse_advanced
 from wallet.teller import Teller
 from wallet.throttle import Throttle, connect
 from wallet.vault import Vault
@@ -34,7 +35,7 @@ async def open_resources(
 ) -> AsyncIterator[Resources]:
     """The resources of one process.
 
-    Refuses: UnsafeServerError, UnsafeRedisError, KeyStoreError.
+    Refuses: UnsafeServerError, UnsafeRedisError, KeyStoreError, AdvancedDatabaseError.
     """
     if settings.database_url is None or settings.redis_url is None:
         raise AssertionError("servers of our own are started before their resources are opened")
@@ -46,6 +47,9 @@ async def open_resources(
     works = Works(database, clock)
     teller = Teller(works, grouping=settings.teller == "groups")
     try:
+        if settings.environment is Environment.PRODUCTION:
+            await refuse_advanced(database)
+        await keep_up(database, clock)
         try:
             await refuse_unsafe_redis(redis, must_append=False)
         except (RedisError, OSError) as away:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from api.resources import Resources
 from notifications.channels.sms import HttpSms
 from notifications.delivery import deliver_next
 from notifications.live import Wake, waker
@@ -33,6 +34,7 @@ from wallet.outcomes import Refused
 from wallet.registry import banks
 from wallet.retention import read_periods
 from wallet.seals import sealing
+from wallet.simulation import keep_up
 from wallet.topups import Patience
 from wallet.work import WORKER, Work, Works
 
@@ -44,6 +46,9 @@ FAULT_S: Final = 1.0
 ROUNDS_EVERY_S: Final = 5.0
 SEAL_EVERY_S: Final = 1.0
 RENEW_EVERY_S: Final = jobs.LEASE_S / 3
+
+Step = Callable[[], Awaitable[int]]
+"""Answers how much it found to do."""
 
 _log = logging.getLogger("smartid.worker")
 
@@ -59,32 +64,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
     sms = HttpSms(client, settings.sms_url) if settings.sms_url else None
     async with open_resources(settings, statement_timeout_s=STATEMENT_TIMEOUT_S) as resources:
-
-        async def every_bank() -> list[BankId]:
-            async def query(work: Work) -> list[BankId]:
-                return [bank.id for bank in await banks.every(work)]
-
-            return await resources.works.read(WORKER, None, query)
-
         signer = signer_of(settings)
         await publish(resources.works, settings)
-        worker = Worker(
-            database=resources.database,
-            works=resources.works,
-            clock=resources.clock,
-            wake=waker(resources.redis),
-            handlers=handlers(
-                resources,
-                operators,
-                sms,
-                Patience(grace_s=settings.topup_grace_s),
-                tokens,
-                read_periods(settings.keep_days),
-            ),
-            banks=every_bank,
-            rounds=partial(rounds, resources),
-            seal=partial(sealing.step, resources.works, signer),
-        )
+        patience = Patience(grace_s=settings.topup_grace_s)
+        periods = read_periods(settings.keep_days)
+        done_by = handlers(resources, operators, sms, patience, tokens, periods)
+        worker = worker_on(resources, done_by, partial(sealing.step, resources.works, signer))
         try:
             await worker.run(stop)
         finally:
@@ -93,6 +78,29 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 await tokens.close()
             if operators is not None:
                 await operators.close()
+
+
+def worker_on(
+    resources: Resources, handlers: Mapping[str, Handler], seal: Callable[[], Awaitable[int]]
+) -> "Worker":
+    """The worker of one process, wired to its resources."""
+
+    async def every_bank() -> list[BankId]:
+        async def query(work: Work) -> list[BankId]:
+            return [bank.id for bank in await banks.every(work)]
+
+        return await resources.works.read(WORKER, None, query)
+
+    return Worker(
+        database=resources.database,
+        works=resources.works,
+        clock=resources.clock,
+        wake=waker(resources.redis),
+        handlers=handlers,
+        banks=every_bank,
+        rounds=partial(rounds, resources),
+        seal=seal,
+    )
 
 
 class JobRunner:
@@ -173,6 +181,7 @@ class Worker:
         seal: Callable[[], Awaitable[int]],
     ) -> None:
         self.runner = JobRunner(database, clock, handlers)
+        self._keep_up = partial(keep_up, database, clock)
         self._works = works
         self._wake = wake
         self._banks = banks
@@ -182,20 +191,33 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then let what is under way finish for a moment."""
         loops = [
-            asyncio.create_task(_loop(stop, step, pause))
-            for step, pause in (
-                (self.runner.step, IDLE_S),
-                (self.runner.renew_running, RENEW_EVERY_S),
-                (self.deliver, IDLE_S),
-                (self.make_rounds, ROUNDS_EVERY_S),
-                (self._seal, SEAL_EVERY_S),
-            )
+            asyncio.create_task(_loop(stop, self._in_time(step), pause_s))
+            for step, pause_s in self.steps()
         ]
         await stop.wait()
         await self.runner.abandon(5.0)
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+
+    def steps(self) -> tuple[tuple[Step, float], ...]:
+        """Everything that is done again and again, and how long is paused when it found nothing."""
+        return (
+            (self.runner.step, IDLE_S),
+            (self.runner.renew_running, RENEW_EVERY_S),
+            (self.deliver, IDLE_S),
+            (self.make_rounds, ROUNDS_EVERY_S),
+            (self._seal, SEAL_EVERY_S),
+        )
+
+    def _in_time(self, step: Step) -> Step:
+        """The step, on the time of its demonstration where there is one."""
+
+        async def kept_up() -> int:
+            await self._keep_up()
+            return await step()
+
+        return kept_up
 
     async def deliver(self) -> int:
         """One batch of events into inboxes."""
@@ -210,7 +232,7 @@ class Worker:
         return 0
 
 
-async def _loop(stop: asyncio.Event, step: Callable[[], Awaitable[int]], pause_s: float) -> None:
+async def _loop(stop: asyncio.Event, step: Step, pause_s: float) -> None:
     """Call `step` until told to stop: at once again while it finds something, else paused."""
     while not stop.is_set():
         try:

@@ -8,8 +8,8 @@ Reading order, each room standing on those before it:
 4. writes, outbox, jobs, audit, repeats, buckets, calls, throttle  what a transaction leaves behind;
                                          Redis gates
 5. work                                  one transaction: actor, key, effect, events, commit
-6. turns, teller                         who goes first; concurrent callers served in groups, one
-                                         Work a group
+6. turns, teller, simulation             who goes first; concurrent callers served in groups, one
+                                         Work a group; what a demonstration's processes share
 7. ledger, terms                         accounts, transfers, holds, statements, proof; what a
                                          bank sets, sheet by sheet
 8. registry, access, limits, fees, seals  people, banks, Smart IDs; devices, codes, intents, staff;

@@ -34,7 +34,7 @@ class SystemClock:
 
 @runtime_checkable
 class Advancing(Protocol):
-    """A clock that can be advanced: a test's, or a demonstration's."""
+    """A clock that is advanced by whoever holds it: a test's."""
 
     def now(self) -> datetime: ...
 
@@ -42,7 +42,8 @@ class Advancing(Protocol):
 
 
 class AdvancedClock:
-    """Real time and a bit: of a demonstration, whose presenter lets days pass."""
+    """Real time and a bit: of a demonstration, whose presenter lets days pass. How far ahead it is
+    stands in the database, for every process (`simulation`); here is what this one knows of it."""
 
     def __init__(self) -> None:
         self._ahead = timedelta(0)
@@ -53,8 +54,9 @@ class AdvancedClock:
     def at(self, database_now: datetime) -> datetime:
         return database_now + self._ahead
 
-    def advance(self, by: timedelta) -> None:
-        self._ahead += by
+    def keep_up(self, ahead: timedelta) -> None:
+        """Go so far ahead of real time; never back."""
+        self._ahead = max(self._ahead, ahead)
 
 
 class Ahead:

@@ -159,8 +159,12 @@ class ControlsChanged(_Event, frozen=True, kw_only=True, tag="controls.changed")
 
 
 class SmartIdPaymentChanged(_Event, frozen=True, kw_only=True, tag="smart_id.payment_changed"):
+    """Paying with the Smart ID was stopped, let go on or ended. `cards_kept`: it is FROZEN, and its
+    virtual cards go on, as its holder chose."""
+
     state: str
     cause: str
+    cards_kept: bool = False
 
 
 class DevicePaired(_Event, frozen=True, kw_only=True, tag="device.paired"):

@@ -114,6 +114,7 @@ class Reason(enum.StrEnum):
     # Smart ID and cards
     SMART_ID_NOT_ACTIVE = "smart_id_not_active"
     SMART_ID_FROZEN = "smart_id_frozen"
+    SMART_ID_CARDS_STOPPED = "smart_id_cards_stopped"
     CARD_LIMIT_REACHED = "card_limit_reached"
     CARD_NOT_ACTIVE = "card_not_active"
     CARD_FROZEN = "card_frozen"

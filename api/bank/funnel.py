@@ -1,7 +1,8 @@
 """How far the cards are that a bank prints, and the freezing of one.
 
 Promise: the bank is the clerk's own, and the database shows nothing of another's. Freezing stops
-paying at once; the identity stays valid and salary still lands. Who calls: bank clerks.
+paying at once, its virtual cards included; the identity stays valid and salary still lands.
+Stopping is the safe side and any clerk's; letting go on is a checker's. Who calls: bank clerks.
 """
 
 from typing import Annotated, Final
@@ -13,8 +14,9 @@ from msgspec import Meta, Struct
 
 from api.problems import answered
 from api.resources import Resources
-from api.security import FOR_MACHINES, HouseCaller, StaffCaller
+from api.security import FOR_MACHINES, HouseCaller, StaffCaller, with_permission
 from api.wire import Body
+from wallet.access.members import Permission
 from wallet.identifiers import BankId, SmartIdId
 from wallet.outcomes import Outcome, Reason, Refused
 from wallet.registry import applications, smart_ids
@@ -41,7 +43,7 @@ class BankFunnel(Struct, frozen=True, kw_only=True):
     by_agency: list[OfAgency]
 
 
-class FreezeSmartId(Body, frozen=True, kw_only=True):
+class WhySmartId(Body, frozen=True, kw_only=True):
     """Why: it stands in the audit trail and in the holder's own feed."""
 
     reason: Annotated[str, Meta(min_length=3, max_length=200, examples=["reported lost by phone"])]
@@ -91,7 +93,7 @@ async def funnel(caller: HouseCaller, resources: Resources) -> BankFunnel:
 )
 async def freeze(
     smart_id: UUID,
-    data: FreezeSmartId,
+    data: WhySmartId,
     caller: StaffCaller,
     resources: Resources,
     idempotency_key: str,
@@ -111,6 +113,35 @@ async def freeze(
     return msgspec.convert(answered(outcome), FrozenSmartId)
 
 
+@post(
+    "/smart-ids/{smart_id:uuid}/unfreeze",
+    status_code=200,
+    guards=[with_permission(Permission.OPERATIONS_APPROVE)],
+    summary="Let a Smart ID pay again",
+)
+async def unfreeze(
+    smart_id: UUID,
+    data: WhySmartId,
+    caller: StaffCaller,
+    resources: Resources,
+    idempotency_key: str,
+) -> FrozenSmartId:
+    """The card was found, or the report was wrong. One's own freeze of a virtual card stays."""
+    bank, asked = own(caller), [SmartIdId(smart_id)]
+
+    async def act(work: Work) -> Outcome:
+        (answer,) = await smart_ids.unfreeze_payment(work, asked, by=Party.BANK, reason=data.reason)
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
+
+    body = msgspec.json.encode([smart_id, data])
+    outcome, _ = await resources.works.perform_once(
+        caller.actor, bank, "smart_id.unfreeze", idempotency_key, body, act
+    )
+    return msgspec.convert(answered(outcome), FrozenSmartId)
+
+
 def own(caller: HouseCaller) -> BankId:
     """The clerk's own bank. Refuses: forbidden."""
     if caller.bank is None:
@@ -122,4 +153,4 @@ def _plain(by_state: dict[ApplicationState, int]) -> dict[str, int]:
     return {state.value: people for state, people in by_state.items()}
 
 
-HANDLERS: Final = (funnel, freeze)
+HANDLERS: Final = (funnel, freeze, unfreeze)

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from api.problems import answered
 from api.resources import Resources
 from api.security import HolderCaller
-from api.wire import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from api.wire import PAGE, Body, Cursor, Limit, Page, page_of, read_cursor
 from wallet.cards import changing, claim, control, rows, tokens
 from wallet.cards.states import Card
 from wallet.identifiers import CardId
@@ -106,8 +106,28 @@ class ShownSmartId(Struct, frozen=True, kw_only=True):
     identity_state: Annotated[str, Meta(examples=["VALID"])]
     payment_state: Annotated[str, Meta(examples=["ACTIVE"])]
     frozen_by: Annotated[str | None, Meta(examples=[None])]
+    cards_kept: Annotated[
+        bool,
+        Meta(
+            description="It is frozen, and its virtual cards go on as its holder chose.",
+            examples=[False],
+        ),
+    ]
     issued_on: date | None
     expires_on: date | None
+
+
+class FreezeSmartId(Body, frozen=True, kw_only=True):
+    """What becomes of the virtual cards: without a body, or a word on it, they stop too."""
+
+    keep_cards: Annotated[
+        bool,
+        Meta(
+            description="Its virtual cards go on, within their limits; nothing new is made."
+            " Cards that are stopped already go on by `smart_id.unfreeze` with `cards_only`.",
+            examples=[False],
+        ),
+    ] = False
 
 
 class FrozenCard(Struct, frozen=True, kw_only=True):
@@ -214,13 +234,20 @@ async def own_smart_id(caller: HolderCaller, resources: Resources) -> ShownSmart
 
 @post("/smart-id/freeze", status_code=200, summary="Stop paying with my Smart ID and its cards")
 async def freeze_smart_id(
-    caller: HolderCaller, resources: Resources, idempotency_key: str
+    caller: HolderCaller,
+    resources: Resources,
+    idempotency_key: str,
+    data: FreezeSmartId | None = None,
 ) -> FrozenSmartId:
-    async def freeze(work: Work) -> Outcome:
-        return await control.freeze_smart_id(work, caller.holder_id)
+    """At once, by the session alone. Its virtual cards stop with it, unless they are kept."""
+    keep = data is not None and data.keep_cards
 
+    async def freeze(work: Work) -> Outcome:
+        return await control.freeze_smart_id(work, caller.holder_id, keep_cards=keep)
+
+    body = b"keep_cards" if keep else b""
     outcome, _ = await resources.works.perform_once(
-        caller.actor, caller.bank, "smart_id.freeze", idempotency_key, b"", freeze
+        caller.actor, caller.bank, "smart_id.freeze", idempotency_key, body, freeze
     )
     return msgspec.convert(answered(outcome), FrozenSmartId)
 

@@ -13,6 +13,10 @@ CARDS: Final[dict[Reason, tuple[str, str]]] = {
         "Payments with the Smart ID are frozen; unfreeze it in the app first.",
         "ការទូទាត់ដោយ Smart ID ត្រូវបានបង្កក សូមដោះបង្កកក្នុងកម្មវិធីជាមុនសិន។",
     ),
+    Reason.SMART_ID_CARDS_STOPPED: (
+        "Your Smart ID and its virtual cards are frozen already; let the cards go on with a code.",
+        "Smart ID និងកាតនិម្មិតរបស់អ្នកត្រូវបានបង្កករួចហើយ សូមដោះបង្កកកាតនិម្មិតដោយប្រើលេខកូដ។",
+    ),
     Reason.CARD_LIMIT_REACHED: (
         "You have as many virtual cards as allowed; close one first.",
         "អ្នកមានកាតនិម្មិតគ្រប់ចំនួនកំណត់ហើយ សូមបិទកាតមួយជាមុនសិន។",

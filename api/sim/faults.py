@@ -1,16 +1,18 @@
 """Faults to be planted between the imagined network and us, for the next messages to come.
 
 Promise: a fault changes nothing but the wire: a message delivered twice, an answer that takes too
-long, an answer that is lost. What we do then is the program's own. Kept in this process alone.
-Who calls: messages (using them up); demonstrations and tests (planting).
+long, an answer that is lost. What we do then is the program's own. They are planted for every
+process, and met once among all of them. Who calls: demonstrations and tests.
 """
 
 from typing import Annotated, Any, Final
 
-from litestar import Litestar, post
+from litestar import post
 from msgspec import Meta, Struct
 
+from api.resources import Resources
 from api.wire import Body
+from wallet import simulation
 
 Number = Annotated[int, Meta(ge=0, le=1000, examples=[1])]
 
@@ -29,35 +31,14 @@ class Planted(Struct, frozen=True, kw_only=True):
     lost_answer: Annotated[int, Meta(examples=[0])]
 
 
-class Wire:
-    """What is wrong with the wire just now."""
-
-    def __init__(self) -> None:
-        self._left = dict.fromkeys(Faults.__struct_fields__, 0)
-
-    def plant(self, faults: Faults) -> Planted:
-        self._left = {name: getattr(faults, name) for name in self._left}
-        return Planted(**self._left)
-
-    def meets(self, fault: str) -> bool:
-        """Whether this message meets the fault; uses it up."""
-        if self._left[fault] == 0:
-            return False
-        self._left[fault] -= 1
-        return True
-
-
-def wire_of(app: Litestar) -> Wire:
-    state = app.state
-    if "sim_wire" not in state:
-        state.sim_wire = Wire()
-    wire: Wire = state.sim_wire
-    return wire
-
-
 @post("/faults", status_code=200, summary="Plant faults for the next messages")
-async def plant(data: Faults, request: Any) -> Planted:
-    return wire_of(request.app).plant(data)
+async def plant(data: Faults, resources: Resources) -> Planted:
+    """In place of what was planted before, and for every process of this demonstration."""
+    faults = simulation.Faults(
+        duplicate=data.duplicate, late=data.late, lost_answer=data.lost_answer
+    )
+    await simulation.plant(resources.works, faults)
+    return Planted(duplicate=faults.duplicate, late=faults.late, lost_answer=faults.lost_answer)
 
 
 HANDLERS: Final[list[Any]] = [plant]

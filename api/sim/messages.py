@@ -9,14 +9,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from litestar import Request, post
+from litestar import post
 from msgspec import Meta, Struct
 
 from api.problems import FieldsRefused
 from api.resources import Resources
 from api.sentences import SENTENCES
-from api.sim.faults import Wire, wire_of
 from api.wire import Body
+from wallet import simulation
 from wallet.authorisations.messages import REQUESTS, Kind, Merchant, Message
 from wallet.authorisations.serving import Desk
 from wallet.cards.purchasing import Presented, number_index
@@ -68,6 +68,9 @@ class SimMessage(Body, frozen=True, kw_only=True):
     partial_ok: bool = False
     final: bool = True
     stand_in: bool = False
+    unanswered: Annotated[
+        bool, Meta(description="Of a full reversal: the network had no answer to the request.")
+    ] = False
     hold_days: Annotated[int, Meta(ge=1, le=31)] | None = None
     local_minor: Annotated[int, Meta(ge=0, le=LARGEST_MINOR)] | None = None
     local_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
@@ -132,6 +135,7 @@ def message_of(kind: Kind, data: SimMessage, resources: Resources) -> Message:
         partial_ok=data.partial_ok,
         final=data.final,
         stand_in=data.stand_in,
+        unanswered=data.unanswered,
         lasts=None if data.hold_days is None else timedelta(days=data.hold_days),
     )
 
@@ -152,18 +156,23 @@ def _wrong(kind: Kind, data: SimMessage) -> dict[str, str]:
         wrong["merchant"] = "required"
     if kind in _NEEDS_ORIGINAL and begins:
         wrong["original"] = "required"
+    if data.unanswered and (kind is not Kind.REVERSAL or data.amount_minor is not None):
+        wrong["unanswered"] = "of a full reversal alone"
     return wrong
 
 
-async def _said(kind: Kind, data: SimMessage, resources: Resources, wire: Wire) -> SimAnswer:
+ONE_OF_EACH: Final = simulation.Faults(duplicate=1, late=1, lost_answer=1)
+
+
+async def _said(kind: Kind, data: SimMessage, resources: Resources) -> SimAnswer:
     message = message_of(kind, data, resources)
-    late = wire.meets("late")
-    clock = Ahead(resources.clock, LATE) if late else resources.clock
+    met = await simulation.meet(resources.works, ONE_OF_EACH)
+    clock = Ahead(resources.clock, LATE) if met.late else resources.clock
     desk = Desk(resources.teller, clock, resources.network)
     outcome = await desk.ask(message)
-    if wire.meets("duplicate"):
+    if met.duplicate:
         outcome = await desk.ask(message)
-    if wire.meets("lost_answer"):
+    if met.lost_answer:
         raise Refused(Reason.OUTCOME_UNKNOWN)
     return _answer(message, outcome)
 
@@ -192,10 +201,8 @@ def _answer(message: Message, outcome: Outcome) -> SimAnswer:
 
 
 def _verb(path: str, kind: Kind, summary: str) -> Any:
-    async def said(
-        data: SimMessage, resources: Resources, request: Request[Any, Any, Any]
-    ) -> SimAnswer:
-        return await _said(kind, data, resources, wire_of(request.app))
+    async def said(data: SimMessage, resources: Resources) -> SimAnswer:
+        return await _said(kind, data, resources)
 
     said.__name__ = f"sim_{kind.value.lower()}"
     made: Callable[[Any], Any] = post(path, status_code=200, summary=summary)

@@ -1,26 +1,27 @@
 """The token service of an imagined network: what a card's tokens wait for, it does.
 
 Promise: tokens are asked for by their holder's signed act alone (`card.tokenise`); this answers for
-the service behind the port, in order of versions, and remembers in this process alone. An answer
-may be lost, as planted. Who calls: demonstrations, tests.
+the service behind the port, in order of versions, and remembers for every process. An answer may be
+lost, as planted. Who calls: demonstrations, tests.
 """
 
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from litestar import Litestar, Request, post
+from litestar import post
 from msgspec import Meta, Struct
 
 from api.resources import Resources
-from api.sim.faults import Wire, wire_of
 from api.wire import Body
+from wallet import simulation
 from wallet.cards import tokenising, tokens
-from wallet.cards.token_service import Known, NotKnown, Order, Unknown
+from wallet.cards.token_service import Known, NotKnown, Order, TokenState, Unknown
 from wallet.cards.tokens import Token
 from wallet.identifiers import BankId, CardId
 from wallet.jobs import Again
 from wallet.outcomes import Reason, Refused
-from wallet.work import SYSTEM
+from wallet.simulation import KnownToken
+from wallet.work import SYSTEM, Works
 
 
 class Tokenise(Body, frozen=True, kw_only=True):
@@ -41,29 +42,35 @@ class SimTokens(Struct, frozen=True, kw_only=True):
 class Imagined:
     """A service that does what it is told, and forgets an order that a later one has passed."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._known: dict[UUID, Known] = {}
+    def __init__(self, works: Works) -> None:
+        self._works = works
 
     async def order(self, order: Order) -> Known | Unknown:
-        held = self._known.get(order.ref)
-        if held is None or held.version < order.version:
-            reference = f"sim-{order.ref.hex[-12:]}"
-            held = Known(state=order.state, version=order.version, provider_ref=reference)
-            self._known[order.ref] = held
-        return Unknown() if self._wire.meets("lost_answer") else held
+        held = await simulation.order(self._works, order.ref, order.state.value, order.version)
+        met = await simulation.meet(self._works, LOSES_ITS_ANSWER)
+        return Unknown() if met.lost_answer else _known(order.ref, held)
 
     async def look_up(self, ref: UUID) -> Known | NotKnown:
-        return self._known.get(ref) or NotKnown()
+        held = await simulation.look_up(self._works, ref)
+        return NotKnown() if held is None else _known(ref, held)
+
+
+LOSES_ITS_ANSWER: Final = simulation.Faults(lost_answer=1)
+
+
+def _known(ref: UUID, held: KnownToken) -> Known:
+    return Known(
+        state=TokenState(held.state),
+        version=held.version,
+        provider_ref=f"sim-{ref.hex[-12:]}",
+    )
 
 
 @post("/tokenise", status_code=200, summary="Answer for the token service of a card")
-async def tokenise(
-    data: Tokenise, resources: Resources, request: Request[Any, Any, Any]
-) -> SimTokens:
+async def tokenise(data: Tokenise, resources: Resources) -> SimTokens:
     """Brings the card's tokens to where it stands: made, suspended, active again, deleted."""
     bank = BankId(data.bank)
-    service = _service(request.app)
+    service = Imagined(resources.works)
     desk = tokenising.TokenDesk(works=resources.works, vault=resources.vault, service=service)
     try:
         await tokenising.settle(desk, bank, data.card_id)
@@ -73,13 +80,6 @@ async def tokenise(
         SYSTEM, bank, lambda work: tokens.of_card(work, data.card_id)
     )
     return SimTokens(items=[_seen(token) for token in found])
-
-
-def _service(app: Litestar) -> Imagined:
-    if "sim_tokens" not in app.state:
-        app.state.sim_tokens = Imagined(wire_of(app))
-    service: Imagined = app.state.sim_tokens
-    return service
 
 
 def _seen(token: Token) -> SimToken:

@@ -29,6 +29,8 @@ OF_NO_HOLDER = {
     "seal_signatures": "signatures over roots",
     "seal_verified": "how far a proof was right",
     "seals": "hashes of rows",
+    "simulation": "faults and a clock, of a demonstration",
+    "simulation_tokens": "an imagined service's memory: ids of tokens and their states",
     "staff": "those who look, not those who are looked at",
     "staff_roles": "what roles there are",
     "staff_sessions": "of staff",

@@ -60,6 +60,7 @@ NEEDS: Final = {
     "post /v1/bank/people/{holder_id}/erasure": "erasure.ask",
     "post /v1/bank/people/{holder_id}/erasure/approve": "erasure.approve",
     "post /v1/bank/smart-ids/{smart_id}/freeze": "",
+    "post /v1/bank/smart-ids/{smart_id}/unfreeze": "operations.approve",
     "get /v1/support/atm-cases": "case.work",
     "post /v1/support/cards/{card_id}/freeze": "case.work",
     "post /v1/support/cards/{card_id}/unfreeze": "refund.approve",

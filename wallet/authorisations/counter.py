@@ -19,17 +19,17 @@ from msgspec.structs import replace
 from wallet import controls
 from wallet.authorisations.amounts import Rate
 from wallet.authorisations.habits import Habits
-from wallet.authorisations.messages import Merchant, Message
-from wallet.authorisations.records import Case, Cause, Event, Life, Lives, Purchase
+from wallet.authorisations.messages import Kind, Merchant, Message
+from wallet.authorisations.records import Alone, Case, Cause, Event, Life, Lives, Purchase
 from wallet.authorisations.states import Counted, Standing, status_of
 from wallet.cards.purchasing import Tray
 from wallet.cards.states import Card
 from wallet.controls import Controls
 from wallet.controls import Purchase as Asked
 from wallet.events import Event as Published
-from wallet.fees import FeeSheet, charge
+from wallet.fees import FeeSheet, charge, fee_id
 from wallet.identifiers import AccountId, CardId, HolderId, TransferId, derived_id
-from wallet.ledger.book import Book, Posting, TransferKind
+from wallet.ledger.book import Book, Posting, Reversal, TransferKind
 from wallet.limits import OwnLimits
 from wallet.money import Currency, Money
 from wallet.outcomes import Declined, Done, Facts, Outcome
@@ -102,6 +102,7 @@ class Counter:
         house: House,
         fees: FeeSheet,
         rate: Rate | None,
+        alone: Alone,
     ) -> None:
         self.work = work
         self.now = work.now
@@ -113,6 +114,7 @@ class Counter:
         self.house = house
         self.fees = fees
         self.rate = rate
+        self.alone = alone
         self.cases: list[Case] = []
         self.told: list[Published] = []
         self._asked: dict[UUID, Asked] = {}
@@ -180,6 +182,28 @@ class Counter:
             return replace(standing, fee_taken=True, fee_minor=0)
         moved.fee = fee.minor
         return replace(standing, fee_taken=True)
+
+    def give_fee_back(
+        self, message: Message, life: Life, standing: Standing, moved: Moved
+    ) -> Standing:
+        """Give back what was taken on top of a purchase that is taken back whole."""
+        back = sum(event.fee_minor for event in life.events if event.kind is Kind.FINANCIAL)
+        if back == 0:
+            return standing
+        taken = fee_id(TransferId(life.events[0].id))
+        answer = self.book.reverse(
+            Reversal(
+                id=TransferId(derived_id(message.event_id, "fee_back")),
+                original_id=taken,
+                kind=TransferKind.FEE,
+                reference=message.authorisation_id,
+            ),
+            self.suspense(standing),
+        )
+        if isinstance(answer, Declined):
+            raise AssertionError(f"a fee could not be given back: {answer.reason.value}")
+        moved.fee = back
+        return replace(standing, fee_minor=0)
 
     def void(self, message: Message, standing: Standing) -> None:
         """Release what is held, if anything is."""

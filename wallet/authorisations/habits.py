@@ -15,6 +15,9 @@ lock; no history is ever summed.
                     above `least`
     many_in_hour    as many purchases within the hour already
 
+A purchase that is taken back before its shop heard of it was none: it is no longer usual, and the
+yes it used up is good for the shop's next try.
+
 Tables owned: purchase_habits, purchase_challenges. Who calls: the group act, confirming, readers.
 """
 
@@ -73,6 +76,17 @@ class Habit(Struct, frozen=True, kw_only=True):
             countries=self.countries if known else (*self.countries, country),
             hour_began=now if fresh else self.hour_began,
             in_hour=1 if fresh else self.in_hour + 1,
+        )
+
+    def without(self, minor: int, country: str | None, at: datetime) -> "Habit":
+        """As if the purchase counted at `at` had not been; `country`: no other one was there."""
+        counted = at >= self.hour_began and self.in_hour > 0
+        return replace(
+            self,
+            purchases=max(self.purchases - 1, 0),
+            spent_minor=max(self.spent_minor - minor, 0),
+            countries=tuple(known for known in self.countries if known != country),
+            in_hour=self.in_hour - 1 if counted else self.in_hour,
         )
 
 
@@ -147,6 +161,7 @@ class Habits:
         self._changed: set[int] = set()
         self._new: list[Challenge] = []
         self._used: dict[UUID, UUID] = {}
+        self._unused: dict[UUID, AccountId] = {}
 
     def of(self, account_id: AccountId) -> Habit:
         known = self._habits.get(account_id)
@@ -175,6 +190,19 @@ class Habits:
         self._habits[account_id] = self.of(account_id).after(minor, country, self._work.now)
         self._changed.add(account_id)
 
+    def uncount(
+        self,
+        account_id: AccountId,
+        minor: int,
+        country: str | None,
+        at: datetime,
+        authorisation_id: UUID,
+    ) -> None:
+        """That purchase was none (`Habit.without`), and used up no answer to a question."""
+        self._habits[account_id] = self.of(account_id).without(minor, country, at)
+        self._changed.add(account_id)
+        self._unused[authorisation_id] = account_id
+
     def write(self) -> None:
         changed = [self._habits[account_id] for account_id in sorted(self._changed)]
         if changed:
@@ -195,6 +223,9 @@ class Habits:
         if self._used:
             used = list(self._used), list(self._used.values())
             self._work.store("purchase_challenges", _USE, *used, rows=len(self._used))
+        if self._unused:
+            unused = list(self._unused), list(self._unused.values())
+            self._work.store("purchase_challenges", _UNUSE, *unused, self._work.now)
 
 
 async def open_habits(work: Work, rules: StepUp, account_ids: Sequence[AccountId]) -> Habits:
@@ -304,4 +335,9 @@ _USE: Final = """
 update purchase_challenges c set used_by = u.used_by
 from unnest($1::uuid[], $2::uuid[]) as u (id, used_by)
 where c.id = u.id and c.used_by is null
+"""
+
+_UNUSE: Final = """
+update purchase_challenges set used_by = null
+where account_id = any($2::bigint[]) and used_by = any($1::uuid[]) and ends_at > $3
 """

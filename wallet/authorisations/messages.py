@@ -105,8 +105,17 @@ class Message(Struct, frozen=True, kw_only=True):
     """How long to hold, where the shop says so (a hotel); none: the programme's own time."""
     too_late: bool = False
     """Our own reversal of a request that was answered after its deadline."""
+    unanswered: bool = False
+    """Of a network's full reversal: it had no answer to the request, and told its shop no."""
     undoes: Kind = Kind.AUTHORIZATION
     """Of such a reversal: what kind of request. Of an increment only that is taken back."""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it takes back, whole, what its shop never heard of: in our own word, or in the
+        network's, which has it where we died between deciding and answering."""
+        whole = self.kind is Kind.REVERSAL and self.money is None
+        return whole and (self.too_late or self.unanswered)
 
     @property
     def lifecycle(self) -> str:

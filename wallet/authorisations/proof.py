@@ -18,6 +18,7 @@ _LAST: Final = """
            (e.standing->>'returned_minor')::bigint as returned_minor,
            (e.standing->>'credited_minor')::bigint as credited_minor,
            (e.standing->>'expires_at')::timestamptz as expires_at,
+           coalesce((e.standing->>'unheard')::boolean, false) as unheard,
            e.standing->>'settlement' as settlement
     from authorisation_events e order by e.authorisation_id, e.place desc
 """
@@ -98,6 +99,26 @@ CHECKS: Final = (
         full join open_authorisations o on o.id = l.id
         where l.id is null or o.id is null or o.expires_at <> l.expires_at
            or o.expires_at < (select now from moment) - interval '10 minutes'
+        """,  # noqa: S608 - of our own words
+    ),
+    Check(
+        name="what is usual for a wallet is what was allowed to it and heard of",
+        sql=f"""
+        select format('wallet %s: %s purchases of %s, the events say %s of %s',
+                      coalesce(h.account_id, t.account_id), h.purchases, h.spent_minor, t.purchases,
+                      t.spent_minor) as difference
+        from purchase_habits h
+        full join (
+            select a.account_id, count(*) as purchases, sum(e.cardholder_minor) as spent_minor
+            from authorisations a
+            join authorisation_events e on e.authorisation_id = a.id and e.place = 1
+             and e.kind in ('AUTHORIZATION', 'FINANCIAL_AUTHORIZATION') and e.reason is null
+             and e.settlement_minor > 0
+            join ({_LAST}) l on l.id = a.id and not l.unheard
+            group by 1
+        ) t on t.account_id = h.account_id
+        where (coalesce(h.purchases, 0), coalesce(h.spent_minor, 0))
+              <> (coalesce(t.purchases, 0), coalesce(t.spent_minor, 0))
         """,  # noqa: S608 - of our own words
     ),
     Check(

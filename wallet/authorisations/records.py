@@ -174,21 +174,46 @@ async def open_lives(work: Work, messages: Sequence[Message]) -> Lives:
     return Lives(await work.rows(_OF_MESSAGES, work.bank, keys, said))
 
 
-async def only_ones(work: Work, lives: Sequence[Life]) -> dict[UUID, CardId]:
-    """Which of these purchases are the only one ever allowed on their card or its renewals."""
+class Alone(Struct, frozen=True, kw_only=True):
+    """Of which purchases no other one that was allowed, and left its mark, is on the same card (or
+    its renewals), or in the same country from the same wallet."""
+
+    on_card: dict[UUID, CardId]
+    in_country: frozenset[UUID]
+
+
+async def alone(work: Work, lives: Sequence[Life]) -> Alone:
+    """Of these purchases. Asks nothing of none."""
+    if not lives:
+        return Alone(on_card={}, in_country=frozenset())
     known = [life.purchase for life in lives if life.purchase is not None]
     of_cards = {one.id: one.card_id for one in known if one.card_id is not None}
     rows = await work.rows(_WITH_OTHERS, list(of_cards))
-    others = {row["id"] for row in rows}
-    return {one: card_id for one, card_id in of_cards.items() if one not in others}
+    on_card = {row["id"] for row in rows if row["on_card"]}
+    in_country = {row["id"] for row in rows if row["in_country"]}
+    return Alone(
+        on_card={one: card_id for one, card_id in of_cards.items() if one not in on_card},
+        in_country=frozenset(of_cards) - in_country,
+    )
 
 
 _WITH_OTHERS: Final = """
-select a.id from authorisations a
- where a.id = any($1::uuid[]) and exists (
-       select from authorisations o join authorisation_events e on e.authorisation_id = o.id
-        where o.holder_id = a.holder_id and o.lineage = a.lineage and o.id <> a.id
-          and e.place = 1 and e.reason is null)
+select a.id, coalesce(bool_or(o.lineage = a.lineage), false) as on_card,
+       coalesce(bool_or(o.account_id = a.account_id and o.country = a.country), false)
+           as in_country
+  from authorisations a
+  left join (
+       select p.holder_id, p.id, p.lineage, p.account_id, p.country
+         from authorisations p
+         join authorisation_events e on e.authorisation_id = p.id and e.place = 1
+          and e.reason is null and e.settlement_minor > 0
+          and e.kind in ('AUTHORIZATION', 'FINANCIAL_AUTHORIZATION')
+        where p.holder_id in (select holder_id from authorisations where id = any($1::uuid[]))
+          and (select (l.standing->>'unheard')::boolean from authorisation_events l
+                where l.authorisation_id = p.id order by l.place desc limit 1) is not true
+  ) o on o.holder_id = a.holder_id and o.id <> a.id
+ where a.id = any($1::uuid[])
+ group by a.id
 """
 
 

@@ -2,11 +2,14 @@
 
 Promise: a reversal never fails for funds, freeze, expiry or a closed card, releases exactly what is
 held, and once however often it comes. One that overtakes its original stands in its place: the
-original then holds nothing. What was taken in one message is given back; what a shop cleared is
-given back by the shop's return alone.
+original then holds nothing. What was taken in one message is given back, its fee too, and counts no
+more; what a shop cleared is given back by the shop's return alone. What no shop ever heard of, by
+our own word or the network's, leaves no mark on its card or its holder's habits.
 
 Who calls: serving.
 """
+
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -45,14 +48,14 @@ def reverse(counter: Counter, message: Message, life: Life) -> Outcome:
         standing = replace(standing, voided=True, over=True)
     given_back = 0
     if _single(life) and message.money is None and standing.cleared_s > standing.returned_s:
-        minor = standing.cleared_s - standing.returned_s
-        standing = return_taken(counter, message, life, standing, minor, moved)
+        standing = _taken_back(counter, message, life, standing, moved)
         given_back = moved.paid
     moved.cardholder = (before - standing.held_minor) + given_back
+    if message.unheard and _never_heard(life):
+        standing = _unmark(counter, life, standing)
     outcome: Outcome = counter.answer(life, message, standing, moved)
     if message.too_late:
         outcome = Declined(reason=Reason.ANSWER_TOO_LATE)
-        _unmark(counter, life)
     counter.record(life, message, standing, moved, outcome)
     if moved.cardholder:
         cause = "too_late" if message.too_late else "reversed"
@@ -74,13 +77,45 @@ def _undo_increment(counter: Counter, message: Message, life: Life) -> Outcome:
     return outcome
 
 
-def _unmark(counter: Counter, life: Life) -> None:
-    """A purchase whose shop heard a decline leaves no mark on its card."""
-    purchase = life.purchase
-    card = None if purchase is None or purchase.card_id is None else purchase.card_id
-    held = None if card is None else counter.tray.card(card)
-    if purchase is not None and held is not None:
+def _taken_back(
+    counter: Counter, message: Message, life: Life, standing: Standing, moved: Moved
+) -> Standing:
+    """What was taken in its one message comes back whole, with its fee; no limit counts it."""
+    minor = standing.cleared_s - standing.returned_s
+    standing = return_taken(counter, message, life, standing, minor, moved)
+    standing = counter.recount(life, message, standing, 0)
+    return counter.give_fee_back(message, life, standing, moved)
+
+
+def _never_heard(life: Life) -> bool:
+    """Whether nothing shows that the shop heard yes: since it was allowed it was only taken back,
+    or ran out."""
+    first, *later = life.events
+    allowed = first.kind in _BEGIN and first.reason is None and first.settlement_minor > 0
+    return allowed and all(event.kind in _END for event in later)
+
+
+_BEGIN: Final = frozenset({Kind.AUTHORIZATION, Kind.FINANCIAL})
+_END: Final = frozenset({Kind.REVERSAL, Kind.EXPIRY})
+
+
+def _unmark(counter: Counter, life: Life, standing: Standing) -> Standing:
+    """A purchase whose shop heard a decline leaves no mark: on its card, or on what is usual."""
+    purchase, first = life.purchase, life.events[0]
+    if standing.unheard or purchase is None or purchase.account_id is None:
+        return standing
+    held = None if purchase.card_id is None else counter.tray.card(purchase.card_id)
+    if held is not None:
         counter.tray.unmark(held, purchase.id)
+    alone = purchase.id in counter.alone.in_country
+    counter.habits.uncount(
+        purchase.account_id,
+        first.cardholder_minor,
+        purchase.merchant.country if alone else None,
+        first.at,
+        purchase.id,
+    )
+    return replace(standing, unheard=True)
 
 
 def _partial_declined(message: Message, standing: Standing) -> Declined | None:

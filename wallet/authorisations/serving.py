@@ -25,7 +25,7 @@ from wallet.authorisations.amounts import Rate
 from wallet.authorisations.counter import Counter, House, card_of, counted_of, purchase_of
 from wallet.authorisations.habits import StepUp
 from wallet.authorisations.messages import REQUESTS, Kind, Message, undoing
-from wallet.authorisations.records import Life, Lives
+from wallet.authorisations.records import Alone, Life, Lives
 from wallet.authorisations.releasing import expire, reverse
 from wallet.authorisations.requests import advise, authorise, increment, inquire
 from wallet.authorisations.retaking import take_again
@@ -36,7 +36,7 @@ from wallet.cards.rules import Issuing
 from wallet.clock import Clock
 from wallet.controls import Controls, Purchase, open_controls
 from wallet.exchange import rates_of
-from wallet.fees import fees_of
+from wallet.fees import fee_id, fees_of
 from wallet.identifiers import AccountId, CardId, TransferId
 from wallet.ledger.book import Book, open_book
 from wallet.ledger.chart import AccountKind, house_account
@@ -117,14 +117,16 @@ async def serve(work: Work, network: Network, messages: Sequence[Message]) -> Se
     fresh = [message for message in messages if lives.answered(message) is None]
     if not fresh and not _differing(lives, messages):
         return [_again(lives, message) for message in messages]
+    alone = await _alone(work, lives, fresh)
     tray = await _tray(work, network.issuing, lives, fresh)
+    await tray.look_back(alone.on_card)
     house = await house_of(work)
     fees = (await fees_of(work)).at(work.now)
     rate = await _rate(work)
     book = await _book(work, lives, fresh, tray, house)
     wallets = [account for account in _wallets(lives, fresh, tray) if account in book.accounts]
-    requested = any(message.kind in _HABITUAL for message in fresh)
-    habits = await habits_of.open_habits(work, network.step_up, wallets if requested else [])
+    usual = any(message.kind in _HABITUAL or message.unheard for message in fresh)
+    habits = await habits_of.open_habits(work, network.step_up, wallets if usual else [])
     controls = await _controls(work, lives, fresh, tray)
     counter = Counter(
         work,
@@ -136,6 +138,7 @@ async def serve(work: Work, network: Network, messages: Sequence[Message]) -> Se
         house=house,
         fees=fees,
         rate=rate,
+        alone=alone,
     )
     answers = [_served(counter, message) for message in messages]
     tray.write()
@@ -191,9 +194,15 @@ _ACTS: Final[dict[Kind, Act]] = {
 _HABITUAL: Final = frozenset({Kind.AUTHORIZATION, Kind.FINANCIAL})
 
 
+async def _alone(work: Work, lives: Lives, messages: Sequence[Message]) -> Alone:
+    """What has to be known of purchases that are taken back before their shop heard of them."""
+    unheard = [lives.found(message) for message in messages if message.unheard]
+    return await records.alone(work, [life for life in unheard if life is not None])
+
+
 async def _tray(work: Work, issuing: Issuing, lives: Lives, messages: Sequence[Message]) -> Tray:
-    """The cards of messages that may need one: those that begin a purchase, increments, and
-    our own undoing of what was answered too late."""
+    """The cards of messages that may need one: those that begin a purchase, increments, and the
+    taking back of what no shop has heard of."""
     ids: set[CardId] = set()
     indexes: set[bytes] = set()
     for message in messages:
@@ -203,15 +212,11 @@ async def _tray(work: Work, issuing: Issuing, lives: Lives, messages: Sequence[M
                 indexes.add(message.number_index)
             elif message.card_id is not None:
                 ids.add(message.card_id)
-        elif message.kind is Kind.INCREMENT or message.too_late:
+        elif message.kind is Kind.INCREMENT or message.unheard:
             ids.add(life.purchase.card_id)
     if not ids and not indexes:
         return Tray(work, issuing, [])
-    tray = await open_tray(work, issuing, ids=sorted(ids), indexes=sorted(indexes))
-    unheard = [lives.of(message) for message in messages if message.too_late]
-    if unheard:
-        await tray.look_back(await records.only_ones(work, unheard))
-    return tray
+    return await open_tray(work, issuing, ids=sorted(ids), indexes=sorted(indexes))
 
 
 async def house_of(work: Work) -> House:
@@ -266,6 +271,7 @@ async def _book(
             taken = [event.transfer_id for event in life.events if event.transfer_id is not None]
             originals.update(taken)
             originals.update(excess_id(transfer_id) for transfer_id in taken)
+            originals.update(fee_id(TransferId(e.id)) for e in life.events if e.fee_minor)
     return await open_book(
         work,
         accounts=[*_wallets(lives, messages, tray), *house.every()],

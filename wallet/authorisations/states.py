@@ -73,6 +73,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     voided: bool = False
     over: bool = False
     """Ran out, or was cleared for the last time."""
+    unheard: bool = False
+    """Taken back before its shop heard of it: it left no mark on card or habits."""
 
     @property
     def counted_minor(self) -> int:

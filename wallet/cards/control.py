@@ -3,7 +3,8 @@ smart_id.unfreeze.
 
 Promise: freezing is the safe side and needs no code; undoing it needs signature and one-time
 password. Freezing the Smart ID stops all its virtual cards in the same transaction, because they
-read its state; unfreezing brings back only those that nobody else froze. Salary lands either way.
+read its state, unless its holder keeps them going; unfreezing it, or them alone, brings back only
+those that nobody else froze. Salary lands either way.
 
 Owns no table. Who calls: doors (freezing); intents (through the kinds).
 """
@@ -33,7 +34,7 @@ from wallet.cards.wording import Sentence
 from wallet.identifiers import CardId, HolderId, SmartIdId
 from wallet.outcomes import Declined, Done, GroupAnswer, Outcome, Reason, Refused
 from wallet.registry import smart_ids
-from wallet.registry.states import Party
+from wallet.registry.states import Party, decide_let_cards_go_on
 from wallet.registry.states import decide_unfreeze as decide_smart_id_unfreeze
 from wallet.work import Work
 
@@ -50,7 +51,9 @@ class CloseCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class UnfreezeSmartId(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Nothing to say: it is the holder's own."""
+    """The holder's own. `cards_only`: its virtual cards go on, while it stays frozen itself."""
+
+    cards_only: bool = False
 
 
 class _CardPlan(Struct, frozen=True, kw_only=True):
@@ -60,6 +63,7 @@ class _CardPlan(Struct, frozen=True, kw_only=True):
 
 class _SmartIdPlan(Struct, frozen=True, kw_only=True):
     smart_id_id: SmartIdId
+    cards_only: bool = False
 
 
 # the safe side
@@ -109,15 +113,20 @@ async def release_card(work: Work, card_id: CardId, why: str) -> Outcome:
     return Done(answer={"card": card.view(work.now)})
 
 
-async def freeze_smart_id(work: Work, holder_id: HolderId, by: Party = Party.HOLDER) -> Outcome:
-    """Stop the holder's Smart ID and with it every virtual card of it; the identity stays valid.
+async def freeze_smart_id(
+    work: Work, holder_id: HolderId, by: Party = Party.HOLDER, *, keep_cards: bool = False
+) -> Outcome:
+    """Stop the holder's Smart ID and with it every virtual card of it, or, where they keep those,
+    the Smart ID alone; the identity stays valid.
 
-    Refuses: NOT_FOUND. Declines: SMART_ID_NOT_ACTIVE.
+    Refuses: NOT_FOUND. Declines: SMART_ID_NOT_ACTIVE; to keep cards that are stopped already:
+    SMART_ID_CARDS_STOPPED, FORBIDDEN (the bank or support stopped them).
     """
     smart_id = await smart_ids.of_holder(work, holder_id)
     if smart_id is None:
         raise Refused(Reason.NOT_FOUND)
-    answer = (await smart_ids.freeze_payment(work, [smart_id.id], by=by))[0]
+    frozen = await smart_ids.freeze_payment(work, [smart_id.id], by=by, keep_cards=keep_cards)
+    answer = frozen[0]
     if isinstance(answer, Refused):
         return Declined(reason=answer.reason, facts=answer.facts)
     if isinstance(answer, Declined):
@@ -262,23 +271,40 @@ async def _prepare_smart_id(work: Work, asked: Sequence[Asked]) -> Sequence[Prep
         if smart_id is None:
             answers.append(Refused(Reason.NOT_FOUND))
             continue
+        cards_only = one.fields.cards_only
         try:
-            decide_smart_id_unfreeze(smart_id, Party.HOLDER)
+            if cards_only:
+                decide_let_cards_go_on(smart_id)
+            else:
+                decide_smart_id_unfreeze(smart_id, Party.HOLDER)
         except Refused as refused:
             answers.append(refused)
             continue
-        sentence = wording.unfreeze_smart_id(smart_id.last_four)
-        plan: dict[str, Any] = msgspec.to_builtins(_SmartIdPlan(smart_id_id=smart_id.id))
+        word = wording.unfreeze_cards if cards_only else wording.unfreeze_smart_id
+        sentence = word(smart_id.last_four)
+        plan: dict[str, Any] = msgspec.to_builtins(
+            _SmartIdPlan(smart_id_id=smart_id.id, cards_only=cards_only)
+        )
         answers.append(Prepared(text_en=sentence.en, text_km=sentence.km, plan=plan))
     return answers
 
 
 async def _authorise_smart_id(work: Work, consumed: Sequence[Consumed]) -> Sequence[GroupAnswer]:
     """Declines: SMART_ID_NOT_ACTIVE, FORBIDDEN."""
-    ids = [msgspec.convert(one.plan, _SmartIdPlan).smart_id_id for one in consumed]
-    actors = [actor_of(one) for one in consumed]
-    answers = await smart_ids.unfreeze_payment(work, ids, by=Party.HOLDER, actors=actors)
-    return [_as_committed(answer) for answer in answers]
+    plans = [msgspec.convert(one.plan, _SmartIdPlan) for one in consumed]
+    answers: dict[int, GroupAnswer] = {}
+    for cards_only in (True, False):
+        places = [at for at, plan in enumerate(plans) if plan.cards_only is cards_only]
+        ids = [plans[at].smart_id_id for at in places]
+        actors = [actor_of(consumed[at]) for at in places]
+        if not places:
+            continue
+        if cards_only:
+            told = await smart_ids.let_cards_go_on(work, ids, actors=actors)
+        else:
+            told = await smart_ids.unfreeze_payment(work, ids, by=Party.HOLDER, actors=actors)
+        answers.update(zip(places, told, strict=True))
+    return [_as_committed(answers[at]) for at in range(len(plans))]
 
 
 def _as_committed(answer: GroupAnswer) -> GroupAnswer:

@@ -48,6 +48,7 @@ async def follow(work: Work, holder_id: HolderId) -> int:
                 smart_id_id=new.id,
                 identity_state=new.identity_state,
                 payment_state=new.payment_state,
+                cards_kept=new.cards_kept,
             ),
         )
         for card in cards

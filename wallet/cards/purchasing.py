@@ -44,7 +44,6 @@ from wallet.cards.states import (
     CardState,
     Substatus,
     decide,
-    decide_smart_id,
 )
 from wallet.database import decode
 from wallet.identifiers import CardId, Secret, SmartIdId
@@ -190,7 +189,9 @@ class Tray:
 
     async def look_back(self, unheard: Mapping[UUID, CardId]) -> None:
         """Read what `unmark` needs of approvals that are taken back before their shop heard of
-        them, each the only one of its card."""
+        them, each the only one of its card. Asks nothing of none."""
+        if not unheard:
+            return
         held = {self._cards[card_id].smart_id_id for card_id in unheard.values()}
         self._live = await live_cards(self._work, sorted(held))
         locked = await changing.ever(self._work, list(unheard.values()), "card.lock_merchant")
@@ -262,7 +263,7 @@ def decide_usable(card: Card, moment: datetime) -> Declined | None:
     if standing is CardState.ACTIVE:
         return None
     if standing is CardState.FROZEN:
-        reason = decide_smart_id(card.identity_state, card.payment_state)
+        reason = card.stopped_by_smart_id
         if reason is not None:
             return Declined(reason=reason)
         by = ",".join(sorted(freezer.value for freezer in card.frozen_by))
@@ -346,7 +347,7 @@ with asked as materialized (
                           and n.replaced_by is null
      where a.replaced_by is not null
 ), s as materialized (
-    select id, identity_state, payment_state from smart_ids
+    select id, identity_state, payment_state, cards_kept from smart_ids
      where id in (select smart_id_id from wanted) order by id for share
 ), c as materialized (
     select * from virtual_cards
@@ -359,7 +360,8 @@ select c.id, c.bank, c.holder_id, c.smart_id_id, c.state, c.substatus, c.frozen_
        c.daily_limit_minor, c.uses_per_day, c.locked_merchant, c.locked_name, c.spent_by,
        c.exchanges, c.lineage, c.replaces, c.replaced_by, c.cvv_failures, c.tokenised, c.made_at,
        c.changed_at,
-       s.identity_state, s.payment_state, c.number_index,
+       s.identity_state, s.payment_state, coalesce(s.cards_kept, false) as cards_kept,
+       c.number_index,
        case when c.kind = 'recurring' or c.replaces is not null or c.replaced_by is not null
             then array(select u.merchant_id from card_standing_uses u where u.lineage = c.lineage)
             else '{}' end as standing

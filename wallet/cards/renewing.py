@@ -26,8 +26,15 @@ from wallet.cards.create import actor_of
 from wallet.cards.numbers import expiry_for
 from wallet.cards.rows import Standing
 from wallet.cards.rules import Issuing
-from wallet.cards.states import Card, CardState, Channel, Freezer, Substatus, decide
-from wallet.cards.states import decide_smart_id as decide_smart_id_states
+from wallet.cards.states import (
+    Card,
+    CardState,
+    Channel,
+    Freezer,
+    Substatus,
+    decide,
+    decide_goes_on,
+)
 from wallet.clock import day_of
 from wallet.identifiers import CardId, new_id
 from wallet.outcomes import Declined, Done, GroupAnswer, Reason, Refused
@@ -167,11 +174,10 @@ def renewed(card: Card, card_id: CardId, expires_on: date) -> NewCard:
 def decide_replace(card: Card, work: Work, standing: Standing | None = None) -> Reason | None:
     """Why this card gets no new number now; None when it does. Its holder's own freeze is no
     hindrance, a stronger party's is. `standing`: the Smart ID as locked."""
-    identity = standing.identity_state if standing else card.identity_state
-    payment = standing.payment_state if standing else card.payment_state
+    smart_id = standing or card
     if card.standing(work.now) not in (CardState.ACTIVE, CardState.FROZEN):
         return Reason.CARD_NOT_ACTIVE
-    reason = decide_smart_id_states(identity, payment)
+    reason = decide_goes_on(smart_id.identity_state, smart_id.payment_state, smart_id.cards_kept)
     if reason is not None:
         return reason
     return Reason.FORBIDDEN if Freezer.BANK in card.frozen_by else None

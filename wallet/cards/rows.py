@@ -28,6 +28,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     holder_id: HolderId
     identity_state: IdentityState
     payment_state: PaymentState
+    cards_kept: bool
     expires_on: date | None
     live_cards: int = 0
 
@@ -84,7 +85,10 @@ def _standing(row: Standing, live: int, today: date) -> Standing:
     valid = row.identity_state is IdentityState.VALID
     if valid and row.expires_on is not None and today > row.expires_on:
         return replace(
-            row, identity_state=IdentityState.EXPIRED, payment_state=PaymentState.BLOCKED
+            row,
+            identity_state=IdentityState.EXPIRED,
+            payment_state=PaymentState.BLOCKED,
+            cards_kept=False,
         )
     return row
 
@@ -135,7 +139,7 @@ select c.id, c.bank, c.holder_id, c.smart_id_id, c.state, c.substatus, c.frozen_
        c.daily_limit_minor, c.uses_per_day, c.locked_merchant, c.locked_name, c.spent_by,
        c.exchanges, c.lineage, c.replaces, c.replaced_by, c.cvv_failures, c.tokenised, c.made_at,
        c.changed_at,
-       s.identity_state, s.payment_state
+       s.identity_state, s.payment_state, s.cards_kept
   from virtual_cards c join smart_ids s on s.id = c.smart_id_id
 """
 _BY_IDS: Final = _CARDS + "where c.id = any($1::uuid[])"
@@ -160,7 +164,7 @@ select id from virtual_cards where id = any($1::uuid[]) order by id for no key u
 """
 
 _LOCK_SMART_IDS: Final = """
-select id, holder_id, identity_state, payment_state, expires_on from smart_ids
+select id, holder_id, identity_state, payment_state, cards_kept, expires_on from smart_ids
  where id = any($1::uuid[]) order by id for no key update
 """
 

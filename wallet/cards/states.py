@@ -3,7 +3,9 @@
 Promise: what is not in the table does not happen. A card's freezes are a set, one for each party
 that froze it: lifting one leaves the others. The Smart ID's freeze is not stored on the card at
 all: it is read from the Smart ID itself, so its cards stop and go on in the very transaction in
-which the Smart ID does, whoever changed it, and only what it froze comes back.
+which the Smart ID does, whoever changed it, and only what it froze comes back. A holder who freezes
+their own Smart ID may keep its cards going (`cards_kept`): what is there goes on paying, with the
+limits it has, and nothing new is made or claimed (decision 0058).
 
     state                 may become
     REQUESTED             ISSUED_PENDING_CLAIM ACTIVE
@@ -139,16 +141,17 @@ class Card(Struct, frozen=True, kw_only=True):
     changed_at: datetime
     identity_state: IdentityState
     payment_state: PaymentState
+    cards_kept: bool = False
 
     @property
-    def smart_id_pays(self) -> bool:
-        return (
-            self.identity_state is IdentityState.VALID and self.payment_state is PaymentState.ACTIVE
-        )
+    def stopped_by_smart_id(self) -> Reason | None:
+        """Why its Smart ID stops it; None while it does not."""
+        return decide_goes_on(self.identity_state, self.payment_state, self.cards_kept)
 
     @property
     def frozen_now(self) -> frozenset[Freezer]:
-        return self.frozen_by if self.smart_id_pays else self.frozen_by | {Freezer.SMART_ID}
+        stopped = self.stopped_by_smart_id is not None
+        return self.frozen_by | {Freezer.SMART_ID} if stopped else self.frozen_by
 
     def standing(self, moment: datetime) -> CardState:
         """The state a payment or a reader meets at `moment`, whatever jobs are late."""
@@ -243,12 +246,21 @@ def decide_unfreeze(card: Card, by: Freezer, moment: datetime) -> Card:
 
 
 def decide_smart_id(identity: IdentityState, payment: PaymentState) -> Reason | None:
-    """Why no card may be made for, or used with, a Smart ID in these states; None when it may."""
+    """Why no card may be made or claimed for a Smart ID in these states; None when it may."""
     if identity is not IdentityState.VALID:
         return Reason.SMART_ID_NOT_ACTIVE
     if payment is PaymentState.FROZEN:
         return Reason.SMART_ID_FROZEN
     return None if payment is PaymentState.ACTIVE else Reason.SMART_ID_NOT_ACTIVE
+
+
+def decide_goes_on(
+    identity: IdentityState, payment: PaymentState, cards_kept: bool
+) -> Reason | None:
+    """Why a card that is there does not go on under a Smart ID in these states; None when it
+    does."""
+    reason = decide_smart_id(identity, payment)
+    return None if cards_kept and reason is Reason.SMART_ID_FROZEN else reason
 
 
 __all__ = [
@@ -263,6 +275,7 @@ __all__ = [
     "Substatus",
     "decide",
     "decide_freeze",
+    "decide_goes_on",
     "decide_smart_id",
     "decide_unfreeze",
 ]

@@ -136,6 +136,15 @@ def unfreeze_smart_id(last_four: str | None) -> Sentence:
     )
 
 
+def unfreeze_cards(last_four: str | None) -> Sentence:
+    number = f"•••• {last_four}" if last_four else ""
+    return Sentence(
+        f"Let the virtual cards of your Smart ID {number} pay again. "
+        f"The Smart ID itself stays frozen.",
+        f"ឱ្យកាតនិម្មិតនៃ Smart ID {number} អាចបង់ប្រាក់វិញ។ Smart ID ខ្លួនវានៅតែបង្កកដដែល។",
+    )
+
+
 def dotted(card: Card) -> str:
     return f"•••• {card.last_four}"
 

@@ -11,6 +11,7 @@ cards, access (pairing), doors.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -30,6 +31,7 @@ from wallet.registry.states import (
     decide_by_date,
     decide_freeze,
     decide_identity,
+    decide_let_cards_go_on,
     decide_unfreeze,
     expiry_of,
 )
@@ -52,6 +54,7 @@ __all__ = [
     "expire_due",
     "expiry_of",
     "freeze_payment",
+    "let_cards_go_on",
     "of_holder",
     "of_holders",
     "print_cards",
@@ -119,7 +122,7 @@ def _by_date(work: Work, smart_id: SmartId | None) -> SmartId | None:
 
 
 _COLUMNS: Final = """id, bank, holder_id, identity_state, payment_state, last_four, frozen_by,
-       issued_on, expires_on"""
+       cards_kept, issued_on, expires_on"""
 _BY_ID: Final = f"select {_COLUMNS} from smart_ids where id = $1"  # noqa: S608 - constants
 _BY_INDEX: Final = f"select {_COLUMNS} from smart_ids where number_index = $1"  # noqa: S608 - of constants
 _OF_HOLDERS: Final = f"""
@@ -152,6 +155,7 @@ async def bring_in(
             [s.identity_state.value for s in smart_ids],
             [s.payment_state.value for s in smart_ids],
             [s.frozen_by.value if s.frozen_by else None for s in smart_ids],
+            [s.cards_kept for s in smart_ids],
             [s.issued_on for s in smart_ids],
             [s.expires_on for s in smart_ids],
             work.now,
@@ -162,11 +166,11 @@ async def bring_in(
 
 _BRING_IN: Final = """
 insert into smart_ids (id, bank, holder_id, number_sealed, number_index, last_four,
-                       identity_state, payment_state, frozen_by, issued_on, expires_on,
+                       identity_state, payment_state, frozen_by, cards_kept, issued_on, expires_on,
                        changed_at)
-select fresh.*, $12
+select fresh.*, $13
 from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bytea[], $5::bytea[], $6::text[], $7::text[],
-            $8::text[], $9::text[], $10::date[], $11::date[]) as fresh
+            $8::text[], $9::text[], $10::boolean[], $11::date[], $12::date[]) as fresh
 on conflict (id) do nothing
 """
 
@@ -234,7 +238,7 @@ async def advance(work: Work, smart_id_ids: Sequence[SmartIdId], to: IdentitySta
 
 _STEP: Final = """
 update smart_ids set identity_state = $2, payment_state = fresh.payment, frozen_by = null,
-       changed_at = $4
+       cards_kept = false, changed_at = $4
 from unnest($1::uuid[], $3::text[]) as fresh (id, payment)
 where smart_ids.id = fresh.id
 """
@@ -310,15 +314,19 @@ async def freeze_payment(
     smart_id_ids: Sequence[SmartIdId],
     *,
     by: Party,
+    keep_cards: bool = False,
     actors: Sequence[Actor] | None = None,
     reason: str | None = None,
 ) -> list[GroupAnswer]:
-    """Stop paying with these; a stronger party takes over a weaker one's freeze.
+    """Stop paying with these; a stronger party takes over a weaker one's freeze. Their virtual
+    cards stop too, unless their holder freezes them and keeps those (`keep_cards`).
 
     Already frozen is Done, not an error: freezing is the safe side. One answer each.
-    Refuses (in the answer): NOT_FOUND, SMART_ID_NOT_ACTIVE.
+    Refuses (in the answer): NOT_FOUND, SMART_ID_NOT_ACTIVE, SMART_ID_CARDS_STOPPED, FORBIDDEN (to
+    keep cards that a stronger party stopped).
     """
-    return await _change(work, smart_id_ids, _Turn("freeze", by, actors, reason, decide_freeze))
+    decide = partial(decide_freeze, keep_cards=keep_cards)
+    return await _change(work, smart_id_ids, _Turn("freeze", by, actors, reason, decide))
 
 
 async def unfreeze_payment(
@@ -334,6 +342,22 @@ async def unfreeze_payment(
     Refuses (in the answer): NOT_FOUND, SMART_ID_NOT_ACTIVE, FORBIDDEN (a stronger party froze it).
     """
     return await _change(work, smart_id_ids, _Turn("unfreeze", by, actors, reason, decide_unfreeze))
+
+
+async def let_cards_go_on(
+    work: Work, smart_id_ids: Sequence[SmartIdId], *, actors: Sequence[Actor] | None = None
+) -> list[GroupAnswer]:
+    """Let the virtual cards of these pay again, while their holders keep them frozen. One answer
+    each.
+
+    Refuses (in the answer): NOT_FOUND, SMART_ID_NOT_ACTIVE, FORBIDDEN (a stronger party froze it).
+    """
+
+    def decide(smart_id: SmartId, by: Party) -> SmartId:
+        return decide_let_cards_go_on(smart_id)
+
+    turn = _Turn("let_cards_go_on", Party.HOLDER, actors, None, decide)
+    return await _change(work, smart_id_ids, turn)
 
 
 async def block(
@@ -379,21 +403,22 @@ async def _change(work: Work, smart_id_ids: Sequence[SmartIdId], turn: _Turn) ->
         if after != before:
             changed.add(smart_id_id)
             actor = turn.actors[place] if turn.actors else None
-            _record(work, after, turn, actor, told=after.payment_state is not before.payment_state)
+            _record(work, before, after, turn, actor)
     if changed:
         await _write_payment(work, [held[smart_id_id] for smart_id_id in sorted(changed)])
     return answers
 
 
-def _record(work: Work, after: SmartId, turn: _Turn, actor: Actor | None, *, told: bool) -> None:
+def _record(work: Work, before: SmartId, after: SmartId, turn: _Turn, actor: Actor | None) -> None:
     work.note(
         f"smart_id.{turn.name}",
         str(after.id),
         holder_id=after.holder_id,
         actor=actor,
-        reason=turn.reason,
+        reason=turn.reason or ("its virtual cards go on" if after.cards_kept else None),
     )
-    if told:
+    was = before.payment_state, before.cards_kept
+    if (after.payment_state, after.cards_kept) != was:
         _tell(work, after, turn.by.value.lower())
 
 
@@ -401,7 +426,10 @@ def _tell(work: Work, smart_id: SmartId, cause: str) -> None:
     work.later(CHANGED_JOB, {"bank": smart_id.bank, "holder_id": str(smart_id.holder_id)})
     work.emit(
         SmartIdPaymentChanged(
-            holder_id=smart_id.holder_id, state=smart_id.payment_state.value, cause=cause
+            holder_id=smart_id.holder_id,
+            state=smart_id.payment_state.value,
+            cause=cause,
+            cards_kept=smart_id.cards_kept,
         )
     )
 
@@ -412,13 +440,16 @@ async def _write_payment(work: Work, after: Sequence[SmartId]) -> None:
         [s.id for s in after],
         [s.payment_state.value for s in after],
         [s.frozen_by.value if s.frozen_by else None for s in after],
+        [s.cards_kept for s in after],
         work.now,
     )
 
 
 _SET_PAYMENT: Final = """
-update smart_ids set payment_state = fresh.payment, frozen_by = fresh.frozen_by, changed_at = $4
-from unnest($1::uuid[], $2::text[], $3::text[]) as fresh (id, payment, frozen_by)
+update smart_ids set payment_state = fresh.payment, frozen_by = fresh.frozen_by,
+       cards_kept = fresh.cards_kept, changed_at = $5
+from unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[])
+     as fresh (id, payment, frozen_by, cards_kept)
 where smart_ids.id = fresh.id
 """
 

@@ -18,6 +18,13 @@ Owns no table. Who calls: smart_ids (which shows these to other rooms), applicat
     FROZEN        ACTIVE BLOCKED                       lifted by who froze it, or by a stronger one
     BLOCKED       -
 
+While its own holder has it FROZEN, they choose what becomes of its virtual cards (`cards_kept`):
+
+    who froze it       virtual cards               changed by
+    holder             stopped, unless kept        kept -> stopped at once; stopped -> kept signed
+    support, bank      stopped                     -            (a holder's choice ends with it)
+    (BLOCKED)          stopped                     -
+
 VALID makes payment ACTIVE; EXPIRED and REVOKED make it BLOCKED. A Smart ID past its last day is
 EXPIRED whatever its row says (`decide_by_date`); the worker's round makes it so.
 """
@@ -97,6 +104,7 @@ class SmartId(Struct, frozen=True, kw_only=True):
     payment_state: PaymentState
     last_four: str | None = None
     frozen_by: Party | None = None
+    cards_kept: bool = False
     issued_on: date | None = None
     expires_on: date | None = None
 
@@ -108,6 +116,7 @@ class SmartId(Struct, frozen=True, kw_only=True):
             "identity_state": self.identity_state.value,
             "payment_state": self.payment_state.value,
             "frozen_by": self.frozen_by.value if self.frozen_by else None,
+            "cards_kept": self.cards_kept,
             "issued_on": self.issued_on.isoformat() if self.issued_on else None,
             "expires_on": self.expires_on.isoformat() if self.expires_on else None,
         }
@@ -138,16 +147,41 @@ def decide_identity(smart_id: SmartId, to: IdentityState) -> SmartId:
         payment = PaymentState.ACTIVE
     if to in (IdentityState.EXPIRED, IdentityState.REVOKED):
         payment = PaymentState.BLOCKED
-    return replace(smart_id, identity_state=to, payment_state=payment, frozen_by=None)
+    return _without_freeze(smart_id, identity_state=to, payment_state=payment)
 
 
-def decide_freeze(smart_id: SmartId, by: Party) -> SmartId:
+def decide_freeze(smart_id: SmartId, by: Party, *, keep_cards: bool = False) -> SmartId:
+    """The Smart ID frozen; `keep_cards`, of its holder alone: its virtual cards go on. What is
+    stopped already is let go on by no freeze.
+
+    Refuses: SMART_ID_NOT_ACTIVE, SMART_ID_CARDS_STOPPED, FORBIDDEN (a stronger party froze it, and
+    the cards were to be kept).
+    """
+    kept = keep_cards and by is Party.HOLDER
     if smart_id.payment_state is PaymentState.FROZEN and smart_id.frozen_by is not None:
-        stronger = _STRENGTH[by] > _STRENGTH[smart_id.frozen_by]
-        return replace(smart_id, frozen_by=by) if stronger else smart_id
+        if _STRENGTH[by] > _STRENGTH[smart_id.frozen_by]:
+            return replace(smart_id, frozen_by=by, cards_kept=False)
+        if kept and not smart_id.cards_kept:
+            _refuse_stronger(smart_id, by)
+            raise Refused(Reason.SMART_ID_CARDS_STOPPED)
+        return replace(smart_id, cards_kept=smart_id.cards_kept and kept)
     if PaymentState.FROZEN not in PAYMENT_MAY_BECOME[smart_id.payment_state]:
         raise Refused(Reason.SMART_ID_NOT_ACTIVE, state=smart_id.payment_state.value)
-    return replace(smart_id, payment_state=PaymentState.FROZEN, frozen_by=by)
+    return replace(smart_id, payment_state=PaymentState.FROZEN, frozen_by=by, cards_kept=kept)
+
+
+def decide_let_cards_go_on(smart_id: SmartId) -> SmartId:
+    """The Smart ID still frozen by its holder, its virtual cards not; of one that is not frozen
+    nothing changes.
+
+    Refuses: SMART_ID_NOT_ACTIVE, FORBIDDEN (a stronger party froze it).
+    """
+    if smart_id.payment_state is PaymentState.ACTIVE:
+        return smart_id
+    if smart_id.payment_state is not PaymentState.FROZEN:
+        raise Refused(Reason.SMART_ID_NOT_ACTIVE, state=smart_id.payment_state.value)
+    _refuse_stronger(smart_id, Party.HOLDER)
+    return replace(smart_id, cards_kept=True)
 
 
 def decide_unfreeze(smart_id: SmartId, by: Party) -> SmartId:
@@ -155,12 +189,21 @@ def decide_unfreeze(smart_id: SmartId, by: Party) -> SmartId:
         return smart_id
     if smart_id.payment_state is not PaymentState.FROZEN or smart_id.frozen_by is None:
         raise Refused(Reason.SMART_ID_NOT_ACTIVE, state=smart_id.payment_state.value)
-    if _STRENGTH[by] < _STRENGTH[smart_id.frozen_by]:
-        raise Refused(Reason.FORBIDDEN, frozen_by=smart_id.frozen_by.value)
-    return replace(smart_id, payment_state=PaymentState.ACTIVE, frozen_by=None)
+    _refuse_stronger(smart_id, by)
+    return _without_freeze(smart_id, payment_state=PaymentState.ACTIVE)
 
 
 def decide_block(smart_id: SmartId, by: Party) -> SmartId:
     if by is Party.HOLDER:
         raise Refused(Reason.FORBIDDEN)
-    return replace(smart_id, payment_state=PaymentState.BLOCKED, frozen_by=None)
+    return _without_freeze(smart_id, payment_state=PaymentState.BLOCKED)
+
+
+def _refuse_stronger(smart_id: SmartId, by: Party) -> None:
+    frozen_by = smart_id.frozen_by
+    if frozen_by is not None and _STRENGTH[by] < _STRENGTH[frozen_by]:
+        raise Refused(Reason.FORBIDDEN, frozen_by=frozen_by.value)
+
+
+def _without_freeze(smart_id: SmartId, **states: Any) -> SmartId:
+    return replace(smart_id, frozen_by=None, cards_kept=False, **states)

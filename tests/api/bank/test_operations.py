@@ -413,3 +413,24 @@ async def test_the_database_itself_shows_a_clerk_no_entries_of_a_wallet(
 async def _tier(office: Office, person: WorldHolder) -> Tier:
     found = await office.works.read(SYSTEM, ACLEDA, lambda work: tiers_of(work, [person.id]))
     return found.get(person.id, Tier.FULL)
+
+
+async def test_a_smart_id_a_clerk_stopped_is_let_go_on_by_a_checker(
+    office: Office, person: WorldHolder
+) -> None:
+    path, why = f"/smart-ids/{person.smart_id_id}", {"reason": "card found"}
+    frozen = await office.post(f"{path}/freeze", why)
+    assert (frozen.json()["payment_state"], frozen.json()["frozen_by"]) == ("FROZEN", "BANK")
+    assert refusal(await office.post(f"{path}/unfreeze", why, STRANGER)) == (404, "not_found")
+    for _ in range(2):
+        lifted = await office.post(f"{path}/unfreeze", why, CHECKER)
+        assert (lifted.json()["payment_state"], lifted.json()["frozen_by"]) == ("ACTIVE", None)
+    rows = await office.works.read(
+        SYSTEM,
+        ACLEDA,
+        lambda work: work.rows("select act, reason from audit where act like 'smart_id.%'"),
+    )
+    assert [(row["act"], row["reason"]) for row in rows] == [
+        ("smart_id.freeze", "card found"),
+        ("smart_id.unfreeze", "card found"),
+    ]

@@ -203,6 +203,8 @@ async def test_the_table_itself_refuses_what_the_rules_refuse(works: Works) -> N
         "identity_state = 'REVOKED'",
         "expires_on = issued_on + 1",
         "number_sealed = null",
+        "cards_kept = true",
+        "payment_state = 'FROZEN', frozen_by = 'BANK', cards_kept = true",
     ):
         with pytest.raises(Exception, match="violates check constraint"):
             await works.perform(
