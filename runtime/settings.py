@@ -25,6 +25,7 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
     SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
     SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
+    SMARTID_PUSH_URL             the push gateway (none: codes go by SMS alone)
     SMARTID_SIMULATION           on | off: the door of an imagined card network, /v1/sim, and a
                                  clock that can be advanced (off; refused in production)
     SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
@@ -91,6 +92,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     operator_url: str | None = None
     topup_grace_s: int = 60
     sms_url: str | None = None
+    push_url: str | None = None
     teller: str = "groups"
     key_store: str = "file"
     key_file: Path
@@ -160,6 +162,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_OPERATOR_URL": self.operator_url,
             "SMARTID_TOPUP_GRACE_S": self.topup_grace_s,
             "SMARTID_SMS_URL": self.sms_url,
+            "SMARTID_PUSH_URL": self.push_url,
             "SMARTID_TELLER": self.teller,
             "SMARTID_KEY_STORE": self.key_store,
             "SMARTID_KEY_FILE": self.key_file,
@@ -208,6 +211,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         # At least the sender's own 10 s and the adapter's time-out together.
         topup_grace_s=given.number("SMARTID_TOPUP_GRACE_S", 60, 20, 3_600),
         sms_url=given.url("SMARTID_SMS_URL", ("http", "https")),
+        push_url=given.url("SMARTID_PUSH_URL", ("http", "https")),
         teller=given.choice("SMARTID_TELLER", ("groups", "one_by_one")),
         key_store=given.choice("SMARTID_KEY_STORE", ("file", "pkcs11")),
         key_file=Path(key_file).absolute() if key_file else folder / "master.key",

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from notifications.channels.push import HttpPush
 from notifications.channels.sms import HttpSms
 from notifications.delivery import deliver_next
 from notifications.live import Wake, waker
@@ -24,6 +25,7 @@ from runtime.seal_keys import publish, signer_of
 from runtime.settings import Settings
 from runtime.token_service import HttpTokenService
 from wallet import jobs
+from wallet.access.sending import Channels
 from wallet.clock import Clock
 from wallet.database import CONNECTION_LOST, Database
 from wallet.identifiers import BankId
@@ -56,7 +58,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     operators = HttpOperators(settings.operator_url) if settings.operator_url else None
     tokens = HttpTokenService(settings.token_url) if settings.token_url else None
     client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
-    sms = HttpSms(client, settings.sms_url) if settings.sms_url else None
+    channels = Channels(
+        sms=HttpSms(client, settings.sms_url) if settings.sms_url else None,
+        push=HttpPush(client, settings.push_url) if settings.push_url else None,
+    )
     async with open_resources(settings, statement_timeout_s=STATEMENT_TIMEOUT_S) as resources:
 
         async def every_bank() -> list[BankId]:
@@ -73,7 +78,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             clock=resources.clock,
             wake=waker(resources.redis),
             handlers=handlers(
-                resources, operators, sms, Patience(grace_s=settings.topup_grace_s), tokens
+                resources, operators, channels, Patience(grace_s=settings.topup_grace_s), tokens
             ),
             banks=every_bank,
             rounds=partial(rounds, resources),
