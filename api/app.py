@@ -39,7 +39,7 @@ from notifications.live import Listeners
 from wallet.access.sessions import Recognition
 from wallet.outcomes import Reason, Refused
 
-DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "admin", "console")
+DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "admin", "console", "callbacks")
 SIMULATION: Final = "sim"
 """The door of an imagined card network: only where the policy says so."""
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from api.resources import Resources
 from notifications.channels.push import HttpPush
 from notifications.channels.sms import HttpSms
 from notifications.delivery import deliver_next
@@ -22,9 +23,11 @@ from runtime.handlers import Handler, handlers, rounds
 from runtime.operators import HttpOperators
 from runtime.resources import open_resources
 from runtime.seal_keys import publish, signer_of
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 from runtime.token_service import HttpTokenService
 from wallet import jobs
+from wallet.access import machines
+from wallet.access.machines import Provider
 from wallet.access.sending import Channels
 from wallet.clock import Clock
 from wallet.database import CONNECTION_LOST, Database
@@ -55,7 +58,10 @@ STATEMENT_TIMEOUT_S: Final = 60.0
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Refuses: as `open_resources`."""
-    operators = HttpOperators(settings.operator_url) if settings.operator_url else None
+    operators = None
+    if settings.operator_url:
+        callback_url = settings.operator_callback_url
+        operators = HttpOperators(settings.operator_url, callback_url=callback_url)
     tokens = HttpTokenService(settings.token_url) if settings.token_url else None
     client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
     channels = Channels(
@@ -70,6 +76,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
             return await resources.works.read(WORKER, None, query)
 
+        await refuse_deaf_callbacks(resources, settings)
         signer = signer_of(settings)
         await publish(resources.works, settings)
         worker = Worker(
@@ -92,6 +99,24 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 await tokens.close()
             if operators is not None:
                 await operators.close()
+
+
+async def refuse_deaf_callbacks(resources: Resources, settings: Settings) -> None:
+    """Nobody is asked to call us back before there is a secret to know them by.
+
+    Refuses: SettingsError.
+    """
+    if settings.operator_callback_url is None:
+        return
+    vault = resources.vault
+    secrets = await resources.works.read(
+        WORKER, None, lambda work: machines.secrets_of(work, vault, Provider.OPERATORS)
+    )
+    if not secrets:
+        raise SettingsError(
+            "SMARTID_OPERATOR_CALLBACK_URL needs a secret that callbacks are signed with:"
+            " `smartid keys issue provider operators` makes one, to be given to the aggregator"
+        )
 
 
 class JobRunner:

@@ -2,10 +2,10 @@
 
 Promise: a holder has at most one ACTIVE device (an index of the table as well as the rule here); a
 new one revokes the old and ends its sessions in the same transaction (its push address goes by a
-trigger of the table), and the holder is told. A phone that replaced another cools off for 12 hours, and so does the phone of a
-holder whose telephone number changed: every act on money asks for a code, and a day's money is
-limited (see intents). The first phone of a holder has nothing to cool off from. The same phone
-paired anew stays what it is: that is how a PIN is reset.
+trigger of the table), and the holder is told. A phone that replaced another cools off for 12 hours,
+and so does the phone of a holder whose telephone number changed: every act on money asks for a
+code, and a day's money is limited (see intents). The first phone of a holder has nothing to cool
+off from. The same phone paired anew stays what it is: that is how a PIN is reset.
 
 A phone's row also counts what was moved on its signatures alone since its last right code.
 

@@ -28,3 +28,20 @@ alter table otp_challenges
     add column channel text not null default 'sms' check (channel in ('push', 'sms')),
     add column pushed_at timestamptz,
     add constraint otp_challenges_pushed check (pushed_at is null or channel = 'push');
+
+-- Providers that call us back have secrets as machines have keys: two live, sealed, never used again.
+alter table machine_keys
+    add column provider text,
+    drop constraint machine_keys_kind_check,
+    drop constraint machine_keys_check,
+    drop constraint machine_keys_check1,
+    add constraint machine_keys_kind check (kind in ('atm', 'bank', 'agency', 'provider')),
+    add constraint machine_keys_whose check (
+        (kind = 'agency') = (agency is not null)
+        and (kind in ('atm', 'bank')) = (bank is not null)
+        and (kind = 'provider') = (provider is not null)),
+    -- what a provider signs with is shared with it
+    add constraint machine_keys_shared check (kind <> 'provider' or secret_sealed is not null);
+drop index machine_keys_two_live;
+create unique index machine_keys_two_live
+    on machine_keys (kind, coalesce(bank, agency, provider), slot) where retired_at is null;
