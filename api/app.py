@@ -41,7 +41,7 @@ from wallet.access.sessions import Recognition
 from wallet.outcomes import Reason, Refused
 from wallet.simulation import keep_up
 
-DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "admin", "console")
+DOORS: Final = ("mobile", "atm", "agency", "bank", "support", "admin", "console", "callbacks")
 SIMULATION: Final = "sim"
 """The door of an imagined card network: only where the policy says so."""
 

@@ -15,8 +15,9 @@ from api.resources import Resources
 from runtime.operators import HttpOperators
 from runtime.token_service import HttpTokenService
 from wallet import operations, retention, topups
-from wallet.access import challenges, emergency, numbers, telling
+from wallet.access import challenges, emergency, numbers, sending, telling
 from wallet.access.challenges import SmsPort
+from wallet.access.sending import Channels
 from wallet.authorisations.expiring import expire_due
 from wallet.cards import changing, control, following, tokenising, undo
 from wallet.identifiers import BankId, CardId, HolderId, SalaryRunId, Secret, TopupId
@@ -44,7 +45,7 @@ _log: Final = logging.getLogger("smartid.handlers")
 def handlers(
     resources: Resources,
     operators: HttpOperators | None,
-    sms: SmsPort | None,
+    channels: Channels,
     patience: topups.Patience,
     token_service: HttpTokenService | None = None,
     periods: retention.Periods = MappingProxyType({}),
@@ -69,8 +70,8 @@ def handlers(
         "topup.submit": partial(_topup, desk, topups.submit),
         "topup.lookup": partial(_topup, desk, topups.lookup),
         "topup.recheck": partial(_topup, desk, topups.recheck),
-        challenges.SEND: partial(_send_code, resources, sms),
-        numbers.TELL: partial(_tell, resources, sms),
+        challenges.SEND: partial(_send_code, resources, channels),
+        numbers.TELL: partial(_tell, resources, channels.sms),
         smart_ids.CHANGED_JOB: partial(_follow, resources),
         changing.TOKENS_JOB: partial(_settle_tokens, token_desk),
         undo.JOB: partial(_lapse_claim, resources),
@@ -123,14 +124,14 @@ async def _topup(
     await act(desk, BankId(job.payload["bank"]), TopupId(UUID(job.payload["topup_id"])))
 
 
-async def _send_code(resources: Resources, sms: SmsPort | None, job: Job) -> None:
-    if sms is None:
+async def _send_code(resources: Resources, channels: Channels, job: Job) -> None:
+    if channels.sms is None and channels.push is None:
         raise Again(CONFIGURE_PAUSE_S)
 
     async def phone_of(work: Work, holder_id: HolderId) -> Secret[str] | None:
         return await holders.phone(work, resources.vault, holder_id)
 
-    await challenges.send(resources.works, resources.vault, sms, phone_of, WORKER, job.payload)
+    await sending.send(resources.works, resources.vault, channels, phone_of, WORKER, job.payload)
 
 
 async def _tell(resources: Resources, sms: SmsPort | None, job: Job) -> None:

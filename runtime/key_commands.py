@@ -28,12 +28,18 @@ from wallet.work import SYSTEM, Work
 T = TypeVar("T")
 
 keys = typer.Typer(
-    help="Keys and certificates of ATM hosts, banks' and agencies' systems.", no_args_is_help=True
+    help="Keys and certificates of ATM hosts, banks' and agencies' systems; secrets of callbacks.",
+    no_args_is_help=True,
 )
 
 Kind = Annotated[MachineKind, typer.Argument(help="Whose system: a bank's ATM host, a bank's own")]
-House = Annotated[str, typer.Argument(help="The bank's or agency's code, as ACLEDA or MCS")]
-Alg = Annotated[Algorithm, typer.Option("--alg", help="Ed25519 where the host can")]
+House = Annotated[
+    str, typer.Argument(help="The bank's or agency's code, as ACLEDA or MCS; or `operators`")
+]
+Alg = Annotated[
+    Algorithm | None,
+    typer.Option("--alg", help="Ed25519 where the host can; a provider's is always HMAC"),
+]
 PublicKey = Annotated[
     str | None,
     typer.Option(help="Its own Ed25519 public half, 32 bytes in base64; else a pair is made here"),
@@ -46,7 +52,7 @@ def issue(
     context: typer.Context,
     kind: Kind,
     house: House,
-    alg: Alg = Algorithm.ED25519,
+    alg: Alg = None,
     public_key: PublicKey = None,
 ) -> None:
     """Give a system its first or second key; what is secret of it is shown this once."""
@@ -54,10 +60,10 @@ def issue(
 
     async def act(resources: Resources, work: Work) -> Issued:
         return await machines.issue(
-            work, resources.vault, machine, algorithm=alg, public_key=public
+            work, resources.vault, machine, algorithm=_algorithm(machine, alg), public_key=public
         )
 
-    _tell(_perform(context.obj, act))
+    _tell(machine, _perform(context.obj, act))
 
 
 @keys.command("rotate")
@@ -65,7 +71,7 @@ def rotate(
     context: typer.Context,
     kind: Kind,
     house: House,
-    alg: Alg = Algorithm.ED25519,
+    alg: Alg = None,
     public_key: PublicKey = None,
     overlap_hours: Annotated[
         int, typer.Option(min=0, max=720, help="How long the present key goes on")
@@ -79,12 +85,12 @@ def rotate(
             work,
             resources.vault,
             machine,
-            algorithm=alg,
+            algorithm=_algorithm(machine, alg),
             public_key=public,
             overlap=timedelta(hours=overlap_hours),
         )
 
-    _tell(_perform(context.obj, act))
+    _tell(machine, _perform(context.obj, act))
 
 
 @keys.command("revoke")
@@ -145,7 +151,14 @@ def _perform(settings: Settings, act: Callable[[Resources, Work], Awaitable[T]])
 def _machine(kind: MachineKind, house: str) -> Machine:
     if kind is MachineKind.AGENCY:
         return Machine(kind=kind, agency=AgencyId(house))
+    if kind is MachineKind.PROVIDER:
+        return Machine(kind=kind, provider=house)
     return Machine(kind=kind, bank=BankId(house))
+
+
+def _algorithm(machine: Machine, asked: Algorithm | None) -> Algorithm:
+    shared = machine.kind is MachineKind.PROVIDER
+    return asked or (Algorithm.HMAC_SHA256 if shared else Algorithm.ED25519)
 
 
 def _public(text: str | None) -> bytes | None:
@@ -170,17 +183,20 @@ def _fingerprint(file: Path) -> bytes:
     return hashlib.sha256(found.public_bytes(Encoding.DER)).digest()
 
 
-def _tell(issued: Issued) -> None:
+def _tell(machine: Machine, issued: Issued) -> None:
     print(f"keyid  {issued.keyid}")
     print(f"alg    {issued.algorithm}")
     if issued.secret is not None:
         shown = base64.b64encode(issued.secret.reveal()).decode("ascii")
-        print(f"secret {shown}")
+        # Standard Webhooks' own spelling, which providers' pages take as it is
+        prefix = "whsec_" if machine.kind is MachineKind.PROVIDER else ""
+        print(f"secret {prefix}{shown}")
         print("       base64 of 32 bytes; shown this once: store it where the host keeps secrets")
 
 
 _WHY = {
-    Reason.NOT_FOUND: "there is no such key, certificate, bank or agency (`smartid keys list`)",
+    Reason.NOT_FOUND: "there is no such key, certificate, provider, bank or agency"
+    " (`smartid keys list`)",
     Reason.CONFLICT: "that is there already, or two keys are live: revoke the older one first",
     Reason.INVALID_REQUEST: "the key is not of the form its algorithm takes",
 }

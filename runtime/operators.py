@@ -5,11 +5,7 @@ answer it does not understand in every part is `Unknown`; only a plain "no" of t
 `NotDelivered`, only an empty list is `NotFound`. Who calls: runtime wires it into the worker.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import httpx
@@ -35,8 +31,6 @@ from wallet.topups.operators import (
 
 CONNECT_S: Final = 2.0
 ANSWER_S: Final = 5.0
-CALLBACK_AGE_S: Final = 300
-"""How far a callback's timestamp may be from now (Standard Webhooks' recommendation)."""
 
 _OPEN: Final = frozenset({1, 2, 5})
 _DELIVERED: Final = 7
@@ -81,10 +75,6 @@ class _Product(Struct, frozen=True):
     id: str
 
 
-class _Callback(Struct, frozen=True):
-    external_id: str
-
-
 class HttpOperators:
     """One aggregator at one address. `close()` it when the process ends."""
 
@@ -94,11 +84,9 @@ class HttpOperators:
         *,
         login: tuple[str, Secret[str]] | None = None,
         callback_url: str | None = None,
-        callback_secret: Secret[bytes] | None = None,
         answer_s: float = ANSWER_S,
     ) -> None:
         self._callback_url = callback_url
-        self._callback_secret = callback_secret
         # No proxy and no redirect: an answer comes from the provider itself or counts as none.
         self._http = httpx.AsyncClient(
             base_url=url,
@@ -156,20 +144,6 @@ class HttpOperators:
             case _:
                 return Unknown()
 
-    def parse_callback(self, headers: Mapping[str, str], body: bytes, now_s: float) -> str | None:
-        """The reference a genuine callback names; None for one whose signature or age is wrong.
-
-        A hint to look, nothing more: what it says of the outcome is not read at all.
-        """
-        if self._callback_secret is None:
-            return None
-        if not _genuine(headers, body, self._callback_secret.reveal(), now_s):
-            return None
-        try:
-            return msgspec.json.decode(body, type=_Callback).external_id
-        except msgspec.DecodeError:
-            return None
-
     async def _get(self, path: str, query: dict[str, str] | None = None) -> httpx.Response | None:
         try:
             return await self._http.get(path, params=query)
@@ -221,22 +195,3 @@ def _error_codes(answer: httpx.Response) -> list[int]:
         return [e.code for e in msgspec.json.decode(answer.content, type=_Errors).errors]
     except msgspec.DecodeError:
         return []
-
-
-def _genuine(headers: Mapping[str, str], body: bytes, secret: bytes, now_s: float) -> bool:
-    """Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`, any one signature of the list."""
-    message_id, sent_at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not (message_id and sent_at.isascii() and sent_at.isdigit() and len(sent_at) <= 12):
-        return False
-    if abs(now_s - int(sent_at)) > CALLBACK_AGE_S:
-        return False
-    wanted = hmac.digest(secret, f"{message_id}.{sent_at}.".encode() + body, hashlib.sha256)
-    offered = [one.removeprefix("v1,") for one in headers.get("webhook-signature", "").split()]
-    return any(hmac.compare_digest(wanted, _unbase64(one)) for one in offered)
-
-
-def _unbase64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return b""

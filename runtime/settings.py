@@ -23,8 +23,11 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_ATM_OTHER_BANKS      declined | served: other banks' Smart IDs at an ATM (declined)
     SMARTID_TOKEN_URL            the wallets' token service (none: cards go into no phone's wallet)
     SMARTID_OPERATOR_URL         the phone operators' aggregator (none: top-ups are not offered)
+    SMARTID_OPERATOR_CALLBACK_URL
+                                 our /v1/callbacks/operators as it sees it (none: it is looked up)
     SMARTID_TOPUP_GRACE_S        how long a sent top-up may stay unknown to it, seconds (60)
     SMARTID_SMS_URL              the SMS gateway (none: no SMS is sent)
+    SMARTID_PUSH_URL             the push gateway (none: codes go by SMS alone)
     SMARTID_SIMULATION           on | off: the door of an imagined card network, /v1/sim, and a
                                  clock that can be advanced (off; refused in production)
     SMARTID_TELLER               groups | one_by_one: commit every act alone, for measuring (groups)
@@ -91,8 +94,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     atm_other_banks: str = "declined"
     token_url: str | None = None
     operator_url: str | None = None
+    operator_callback_url: str | None = None
     topup_grace_s: int = 60
     sms_url: str | None = None
+    push_url: str | None = None
     teller: str = "groups"
     key_store: str = "file"
     key_file: Path
@@ -161,8 +166,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_ATM_OTHER_BANKS": self.atm_other_banks,
             "SMARTID_TOKEN_URL": self.token_url,
             "SMARTID_OPERATOR_URL": self.operator_url,
+            "SMARTID_OPERATOR_CALLBACK_URL": self.operator_callback_url,
             "SMARTID_TOPUP_GRACE_S": self.topup_grace_s,
             "SMARTID_SMS_URL": self.sms_url,
+            "SMARTID_PUSH_URL": self.push_url,
             "SMARTID_TELLER": self.teller,
             "SMARTID_KEY_STORE": self.key_store,
             "SMARTID_KEY_FILE": self.key_file,
@@ -209,9 +216,11 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         atm_other_banks=given.choice("SMARTID_ATM_OTHER_BANKS", ("declined", "served")),
         token_url=given.url("SMARTID_TOKEN_URL", ("http", "https")),
         operator_url=given.url("SMARTID_OPERATOR_URL", ("http", "https")),
+        operator_callback_url=given.url("SMARTID_OPERATOR_CALLBACK_URL", ("http", "https")),
         # At least the sender's own 10 s and the adapter's time-out together.
         topup_grace_s=given.number("SMARTID_TOPUP_GRACE_S", 60, 20, 3_600),
         sms_url=given.url("SMARTID_SMS_URL", ("http", "https")),
+        push_url=given.url("SMARTID_PUSH_URL", ("http", "https")),
         teller=given.choice("SMARTID_TELLER", ("groups", "one_by_one")),
         key_store=given.choice("SMARTID_KEY_STORE", ("file", "pkcs11")),
         key_file=Path(key_file).absolute() if key_file else folder / "master.key",
@@ -223,6 +232,10 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
         simulation=given.choice("SMARTID_SIMULATION", ("off", "on")) == "on",
     )
+    return _checked(settings, given)
+
+
+def _checked(settings: Settings, given: "_Given") -> Settings:
     _refuse_half_a_token(settings)
     _refuse_unfit_production(settings, given)
     _ = settings.step_up  # a table that cannot be used stops the start, not the first payment

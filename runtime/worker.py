@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from api.resources import Resources
+from notifications.channels.push import HttpPush
 from notifications.channels.sms import HttpSms
 from notifications.delivery import deliver_next
 from notifications.live import Wake, waker
@@ -22,9 +23,12 @@ from runtime.handlers import Handler, handlers, rounds
 from runtime.operators import HttpOperators
 from runtime.resources import open_resources
 from runtime.seal_keys import publish, signer_of
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 from runtime.token_service import HttpTokenService
 from wallet import jobs
+from wallet.access import machines
+from wallet.access.machines import Provider
+from wallet.access.sending import Channels
 from wallet.clock import Clock
 from wallet.database import CONNECTION_LOST, Database
 from wallet.identifiers import BankId
@@ -59,16 +63,23 @@ STATEMENT_TIMEOUT_S: Final = 60.0
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Refuses: as `open_resources`."""
-    operators = HttpOperators(settings.operator_url) if settings.operator_url else None
+    operators = None
+    if settings.operator_url:
+        callback_url = settings.operator_callback_url
+        operators = HttpOperators(settings.operator_url, callback_url=callback_url)
     tokens = HttpTokenService(settings.token_url) if settings.token_url else None
     client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
-    sms = HttpSms(client, settings.sms_url) if settings.sms_url else None
+    channels = Channels(
+        sms=HttpSms(client, settings.sms_url) if settings.sms_url else None,
+        push=HttpPush(client, settings.push_url) if settings.push_url else None,
+    )
     async with open_resources(settings, statement_timeout_s=STATEMENT_TIMEOUT_S) as resources:
+        await refuse_deaf_callbacks(resources, settings)
         signer = signer_of(settings)
         await publish(resources.works, settings)
         patience = Patience(grace_s=settings.topup_grace_s)
         periods = read_periods(settings.keep_days)
-        done_by = handlers(resources, operators, sms, patience, tokens, periods)
+        done_by = handlers(resources, operators, channels, patience, tokens, periods)
         worker = worker_on(resources, done_by, partial(sealing.step, resources.works, signer))
         try:
             await worker.run(stop)
@@ -101,6 +112,24 @@ def worker_on(
         rounds=partial(rounds, resources),
         seal=seal,
     )
+
+
+async def refuse_deaf_callbacks(resources: Resources, settings: Settings) -> None:
+    """Nobody is asked to call us back before there is a secret to know them by.
+
+    Refuses: SettingsError.
+    """
+    if settings.operator_callback_url is None:
+        return
+    vault = resources.vault
+    secrets = await resources.works.read(
+        WORKER, None, lambda work: machines.secrets_of(work, vault, Provider.OPERATORS)
+    )
+    if not secrets:
+        raise SettingsError(
+            "SMARTID_OPERATOR_CALLBACK_URL needs a secret that callbacks are signed with:"
+            " `smartid keys issue provider operators` makes one, to be given to the aggregator"
+        )
 
 
 class JobRunner:

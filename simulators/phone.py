@@ -44,6 +44,7 @@ class Phone:
         file: Path | None = None,
         number: str | None = None,
         sms_gateway: str | None = None,
+        push_gateway: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
@@ -51,6 +52,8 @@ class Phone:
         self._now = now
         self._number = number
         self._sms_gateway = sms_gateway
+        self._push_gateway = push_gateway
+        self._push_address: str | None = None
         self._last_step = 0
         self._token: str | None = None
         self.key = DeviceKey.fresh()
@@ -80,6 +83,7 @@ class Phone:
             "unconfirmed": self._unconfirmed,
             "last_step": self._last_step,
             "pairing": self._pairing,
+            "push_address": self._push_address,
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         beside = self._file.with_suffix(".new")
@@ -97,6 +101,7 @@ class Phone:
         self._unconfirmed = kept["unconfirmed"]
         self._last_step = kept["last_step"]
         self._pairing = kept["pairing"]
+        self._push_address = kept.get("push_address")
 
     # pairing and signing in
 
@@ -227,13 +232,27 @@ class Phone:
         """Whether an authenticator waits for its first code."""
         return self._unconfirmed is not None
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether codes may come by push."""
+        return self._push_address is not None
+
+    async def reach_by_push(self) -> None:
+        """Take an address from the phone's platform and give it to the wallet."""
+        asked = {"installation": self.key.public}
+        async with httpx.AsyncClient(base_url=str(self._push_gateway)) as gateway:
+            address = (await gateway.post("/addresses", json=asked)).json()["address"]
+        await self.call("PUT", "/push-address", {"address": address})
+        self._push_address = address
+        self.remember()
+
     async def ask_code(self, intent_id: str) -> str:
-        """Have a code sent, and read it off the messages that come in."""
+        """Have a code sent, and read it off what comes in: pushed to this phone, or by SMS."""
         if self._sms_gateway is None:
             raise PhoneError(0, {"code": "no_sms_gateway"})
-        seen = len(await self._messages())
+        seen = len(await self._messages()), len(await self._pushes())
         await self.call("POST", f"/intents/{intent_id}/code")
-        return await self._read_sms(seen)
+        return await self._read_code(*seen)
 
     async def _code_for(self, shown: dict[str, Any]) -> str:
         methods = shown["needs"]["otp_methods"]
@@ -256,14 +275,24 @@ class Phone:
         self.remember()
         return self.authenticator.code(now)
 
-    async def _read_sms(self, seen: int) -> str:
+    async def _read_code(self, texts_seen: int, pushes_seen: int) -> str:
         for _ in range(round(SMS_PATIENCE_S * 10)):
-            fresh = await self._messages()
-            found = _SENT_CODE.match(fresh[-1]["text"]) if len(fresh) > seen else None
+            pushed = (await self._pushes())[pushes_seen:]
+            texts = [str(self.key.decrypt(one["sealed"])["text"]) for one in pushed]
+            texts += [one["text"] for one in (await self._messages())[texts_seen:]]
+            found = _SENT_CODE.match(texts[-1]) if texts else None
             if found is not None:
                 return found.group()
             await asyncio.sleep(0.1)
         raise PhoneError(0, {"code": "no_sms_came"})
+
+    async def _pushes(self) -> list[dict[str, Any]]:
+        if self._push_address is None:
+            return []
+        async with httpx.AsyncClient(base_url=str(self._push_gateway)) as gateway:
+            answer = await gateway.get("/pushes", params={"to": self._push_address})
+            pushes: list[dict[str, Any]] = answer.json()["pushes"]
+            return pushes
 
     async def _messages(self) -> list[dict[str, Any]]:
         async with httpx.AsyncClient(base_url=str(self._sms_gateway)) as gateway:

@@ -19,6 +19,7 @@ from api.mobile import (
     pairings,
     privacy,
     purchases,
+    push,
     qr,
     receipts,
     sessions,
@@ -35,6 +36,7 @@ router: Final[Router] = holder_door(
     [
         *pairings.HANDLERS,
         *sessions.HANDLERS,
+        *push.HANDLERS,
         *intents.HANDLERS,
         *accounts.HANDLERS,
         *receipts.HANDLERS,

@@ -109,7 +109,14 @@ class DoneIntent(Struct, frozen=True, kw_only=True):
 
 class SentCode(Struct, frozen=True, kw_only=True):
     expires_at: datetime
-    channel: str = "sms"
+    channel: Annotated[
+        str,
+        Meta(
+            description="`push`: to this phone, sealed to its key, and by SMS should the phone not"
+            " be reached; `sms`. Asked for anew after a push, the code comes by SMS.",
+            examples=["push"],
+        ),
+    ]
 
 
 @post(
@@ -214,14 +221,14 @@ async def show_intent(
     return Response(shown)
 
 
-@post("/intents/{intent_id:uuid}/code", status_code=202, summary="Have a code sent by SMS")
+@post("/intents/{intent_id:uuid}/code", status_code=202, summary="Have a code sent, by push or SMS")
 async def send_code(intent_id: IntentId, caller: HolderCaller, resources: Resources) -> SentCode:
     teller, vault, throttle = resources.teller, resources.vault, resources.throttle
     subject = await reading.subject_of(
         teller, caller.bank, intent_id, caller.device_id, caller.language
     )
-    expires_at = await Asking(teller, vault, throttle).ask(caller.actor, subject)
-    return SentCode(expires_at=expires_at)
+    asked = await Asking(teller, vault, throttle).ask(caller.actor, subject)
+    return SentCode(expires_at=asked.expires_at, channel=asked.channel.value)
 
 
 async def _express_prepare(

@@ -42,7 +42,7 @@ _FAILURES: Final = (people.StoryError, PhoneError, OfficerError, httpx.HTTPError
 def main(settings: Settings, *, once: bool = False) -> int:
     """Tell the story; then serve until told to stop, unless `once`. Answers the exit status."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    telco, sms = free_port(), free_port()
+    telco, sms, push = free_port(), free_port(), free_port()
     settings = replace(
         settings,
         claim_ttl_s=CLAIM_TTL_S,
@@ -50,11 +50,13 @@ def main(settings: Settings, *, once: bool = False) -> int:
         simulation=True,
         operator_url=f"http://127.0.0.1:{telco}",
         sms_url=f"http://127.0.0.1:{sms}",
+        push_url=f"http://127.0.0.1:{push}",
     )
     began = time.monotonic()
     roles = (
         _simulator("telco", telco, settings.data),
         _simulator("sms_gateway", sms, settings.data),
+        _simulator("push_gateway", push, settings.data),
     )
     with running(settings, extra=roles, say=_say) as house:
         house.await_ready()
@@ -110,7 +112,9 @@ async def _story(settings: Settings) -> None:
     async with httpx.AsyncClient(base_url=settings.base_url, timeout=15.0, trust_env=False) as web:
         code = person.agency.lower()
         cast = story.Cast(
-            holder=people.Holder(web, person, data, memory, settings.sms_url or ""),
+            holder=people.Holder(
+                web, person, data, memory, settings.sms_url or "", settings.push_url or ""
+            ),
             maker=people.officer(web, data, f"{code}.maker", settings.public_host),
             checker=people.officer(web, data, f"{code}.checker", settings.public_host),
             agent=people.officer(web, data, "support.agent", settings.public_host),
@@ -145,6 +149,7 @@ def _where_to_look(settings: Settings) -> None:
         f"   an imagined card network     {url}/v1/sim/... (authorise, clear, reverse, ...)\n"
         f"   the phone operators' books    {settings.operator_url}/books\n"
         f"   texts that were sent          {settings.sms_url}/messages\n"
+        f"   what was pushed, sealed       {settings.push_url}/pushes\n"
         f"   logins of officers, clerks and support, with passphrases and code secrets:\n"
         f"      {settings.data / 'demo-logins.json'}\n"
         f"   prove the books again: smartid --data '{settings.data}' prove\n"

@@ -64,7 +64,13 @@ class Holder:
     """A civil servant with a phone: does intents once, however often it is killed between."""
 
     def __init__(
-        self, client: httpx.AsyncClient, person: Person, data: Path, memory: Memory, sms_url: str
+        self,
+        client: httpx.AsyncClient,
+        person: Person,
+        data: Path,
+        memory: Memory,
+        sms_url: str,
+        push_url: str,
     ) -> None:
         self.person = person
         self.smart_id_number = smart_id_number(person.bank, person.place + 1)
@@ -74,6 +80,7 @@ class Holder:
             file=data / f"demo-phone-{person.place}.json",
             number=person.phone,
             sms_gateway=sms_url,
+            push_gateway=push_url,
         )
 
     async def enrol(self, host: AtmHost, say: Callable[[str], None]) -> None:
@@ -85,6 +92,9 @@ class Holder:
         if phone.authenticator is None:
             await self._set_up_authenticator()
             say("authenticator set up from the QR image and confirmed by its first code")
+        if not phone.is_reachable:
+            await self._ask(phone.reach_by_push)
+            say("the phone gave its push address: codes come sealed to its key, else by SMS")
 
     async def _pair(self, host: AtmHost, say: Callable[[str], None]) -> None:
         """One pairing, gone on with where it stands."""

@@ -14,6 +14,7 @@ from runtime.worker import JobRunner
 from tests import world
 from tests.desk import Desk
 from wallet import topups
+from wallet.access.sending import Channels
 from wallet.clock import TurnedClock, midnight_of
 from wallet.identifiers import BankId
 from wallet.ledger import days
@@ -45,7 +46,7 @@ async def test_the_worker_closes_the_day_and_the_bank_reads_what_it_left(
     works, bank = resources.works, BankId("ACLEDA")
     holder = await world.holder(works, khr=1_000_000, usd=250)
     await rounds(resources, bank)
-    acts = handlers(resources, None, None, topups.Patience(grace_s=60))
+    acts = handlers(resources, None, Channels(sms=None), topups.Patience(grace_s=60))
     runner = JobRunner(resources.database, clock, {CLOSE_JOB: acts[CLOSE_JOB]})
     clock.advance(midnight_of(TUESDAY) - clock.now())
     assert await runner.step() == 0, "ten seconds of grace are kept"

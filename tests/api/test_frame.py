@@ -311,6 +311,7 @@ OPEN = {
     ("POST", "/v1/admin/sessions"),
     ("POST", "/v1/bank/sessions"),
     ("POST", "/v1/support/sessions"),
+    ("POST", "/v1/callbacks/operators"),
 }
 """What a stranger may ask: to sign in, and to begin pairing a phone."""
 

@@ -32,8 +32,10 @@ OPEN = {
     "post /v1/bank/sessions",
     "post /v1/support/sessions",
     "post /v1/admin/sessions",
+    "post /v1/callbacks/operators",
 }
-"""What a stranger may ask: how the house is, to sign in, to begin pairing a phone."""
+"""What a stranger may ask: how the house is, to sign in, to begin pairing a phone; to call
+back, where the message's own signature says who does."""
 
 WITHOUT_KEY = {
     # Intents have an id of their own and at most one effect (docs/decisions/0004 and 0013).
@@ -44,6 +46,9 @@ WITHOUT_KEY = {
     "post /v1/mobile/login-challenges",
     "post /v1/mobile/sessions",
     "delete /v1/mobile/sessions/current",
+    # Put twice it is there once, taken back twice it is gone.
+    "put /v1/mobile/push-address",
+    "delete /v1/mobile/push-address",
     *(
         f"{route.replace(' ', f' /v1/{door}', 1)}"
         for door in ("agency", "bank", "support", "admin")
@@ -60,6 +65,8 @@ WITHOUT_KEY = {
     # Each look is a look, written down each time; a stored answer would be a stored number.
     "post /v1/support/people/{holder_id}/unmask",
     "delete /v1/mobile/sessions/{session_id}",  # what is ended stays ended
+    # A provider's message has an id of its own, which is spent once.
+    "post /v1/callbacks/operators",
     # Writes nothing: a code is too long, and nobody else's business, for an address.
     "post /v1/mobile/qr/decode",
 }

@@ -78,6 +78,7 @@ MINISTRY_NEVER = frozenset(
         "limit_counters",
         "otp_challenges",
         "otp_standing",
+        "push_addresses",
         "pins",
         "devices",
         "sessions",

@@ -13,6 +13,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.resources import Resources
+from notifications.channels.push import HttpPush
 from notifications.channels.sms import HttpSms
 from notifications.delivery import deliver_next
 from runtime.handlers import handlers
@@ -22,6 +23,7 @@ from runtime.worker import JobRunner
 from simulators.atm import AtmAnswer, AtmHost
 from simulators.passkey import Authenticator
 from simulators.phone import Phone, PhoneError, enrol
+from simulators.push_gateway import Pushes, PushGateway
 from simulators.sms_gateway import Messages, SmsGateway
 from simulators.telco import Telco
 from simulators.telco_books import Books
@@ -34,6 +36,7 @@ from tests.wallet.qr_steps import code_of
 from wallet import topups
 from wallet.access import atm_hosts, machines
 from wallet.access.machines import Algorithm, Machine, MachineKind
+from wallet.access.sending import Channels
 from wallet.clock import TurnedClock, day_of
 from wallet.identifiers import BankId, Secret, luhn_digit
 from wallet.work import SYSTEM, Work
@@ -49,21 +52,25 @@ BROKEN = ("sessions", "intents", "virtual_cards", "staff", "pairings")
 
 
 class Outside:
-    """Operators, SMS gateway and token service as real servers, and the worker that calls them."""
+    """Operators, gateways and token service as real servers, and the worker that calls them."""
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
         self.gateway = SmsGateway(Messages())
+        self.pushes = PushGateway(Pushes())
         self.telco = Telco(Books())
         self.tokens = TokenServer(TokenBooks())
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Outside"]:
-        async with self.gateway, self.telco, self.tokens, httpx.AsyncClient() as client:
+        async with (
+            self.gateway, self.pushes, self.telco, self.tokens, httpx.AsyncClient() as client,
+        ):  # fmt: skip
             operators = HttpOperators(self.telco.url)
             tokens = HttpTokenService(self.tokens.url)
             sms = HttpSms(client, self.gateway.url)
-            table = handlers(self.resources, operators, sms, topups.Patience(), tokens)
+            channels = Channels(sms=sms, push=HttpPush(client, self.pushes.url))
+            table = handlers(self.resources, operators, channels, topups.Patience(), tokens)
             runner = JobRunner(self.resources.database, self.resources.clock, table)
             working = asyncio.create_task(self._work(runner))
             try:
@@ -168,8 +175,9 @@ class Day:
 
     async def pair_and_sign_in(self) -> None:
         self.phone = Phone(
-            self.client, now=self.clock.now, number=NUMBER, sms_gateway=self.outside.gateway.url
-        )
+            self.client, now=self.clock.now, number=NUMBER, sms_gateway=self.outside.gateway.url,
+            push_gateway=self.outside.pushes.url,
+        )  # fmt: skip
         await enrol(self.phone, PIN, self._at_the_atm)
 
     async def _at_the_atm(self, code: str) -> None:
@@ -184,6 +192,10 @@ class Day:
         await self.phone.do("qr.pay", code=code_of(self.clock))
         # the authenticator's code of this half minute is used: one is sent, bound to this payment
         await self.phone.do("qr.pay", code=code_of(self.clock, amount="500000"))
+        # and one more, pushed to the phone
+        await self.phone.reach_by_push()
+        await self.phone.do("qr.pay", code=code_of(self.clock, amount="550000"))
+        assert len(self.outside.pushes.pushes.to()) == len(self.outside.gateway.messages.to()) == 1
         await self.later()
         await self.phone.do("qr.pay", code=code_of(self.clock, amount="600000"))
         accounts = await self.phone.get("/accounts")

@@ -25,6 +25,7 @@ _KINDS: Final = {
     "smart_id_number": "card number",
     "number": "card number",
     "phone": "telephone number",
+    "address": "push address",
     "reference": "claim reference",
 }
 TOPPED_UP: Final = "+85510827364"

@@ -39,6 +39,7 @@ class Kind(enum.Enum):
     REDIS = "Redis"
     TELCO = "the operators' simulator"
     SMS = "the SMS gateway"
+    PUSH = "the push gateway"
     DEMO = "the demo itself"
 
 
@@ -162,6 +163,7 @@ class Demo:
             ],
             Kind.TELCO: [one for one in children if "simulators.telco" in one.command],
             Kind.SMS: [one for one in children if "simulators.sms_gateway" in one.command],
+            Kind.PUSH: [one for one in children if "simulators.push_gateway" in one.command],
         }[kind]
 
     def kill(self, kind: Kind, chance: random.Random) -> bool:

@@ -8,9 +8,8 @@ import pytest
 from runtime.operators import HttpOperators
 from simulators.server import Answer as Reply
 from simulators.server import Call, Route, Server, Silence
-from simulators.telco import Telco, sign_callback
+from simulators.telco import Telco
 from simulators.telco_books import Books
-from wallet.identifiers import Secret
 from wallet.money import Money
 from wallet.topups.numbers import Msisdn
 from wallet.topups.operators import (
@@ -27,7 +26,6 @@ from wallet.topups.operators import (
 )
 
 NUMBER = Msisdn("+85512345600")
-SECRET = b"between the two of us"
 
 
 class Provider:
@@ -60,7 +58,7 @@ async def provider() -> AsyncIterator[Provider]:
 
 @pytest.fixture
 async def adapter(provider: Provider) -> AsyncIterator[HttpOperators]:
-    adapter = HttpOperators(provider.server.url, callback_secret=Secret(SECRET), answer_s=0.2)
+    adapter = HttpOperators(provider.server.url, answer_s=0.2)
     yield adapter
     await adapter.close()
 
@@ -196,52 +194,3 @@ async def test_the_simulator_sells_what_the_adapter_asks_for() -> None:
         await adapter.close()
     assert telco.books.calls("r1") == 2
     assert len(telco.books.deliveries("r1")) == 1
-
-
-# Callbacks
-
-
-def _callback(adapter: HttpOperators, now_s: float = 1_000_000, **other: Any) -> str | None:
-    body = b'{"external_id": "r1", "status": {"id": 9}}'
-    headers = {**sign_callback(SECRET, "m1", 1_000_000, body), **other}
-    return adapter.parse_callback(headers, body, now_s)
-
-
-async def test_a_genuine_callback_names_its_reference(adapter: HttpOperators) -> None:
-    assert _callback(adapter) == "r1"
-    signature = sign_callback(
-        SECRET, "m1", 1_000_000, b'{"external_id": "r1", "status": {"id": 9}}'
-    )
-    rotated: dict[str, Any] = {"webhook-signature": f"v1,AAAA {signature['webhook-signature']}"}
-    assert _callback(adapter, **rotated) == "r1"
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"webhook-signature": "v1,AAAA"},
-        {"webhook-signature": "v1,not base64 at all"},
-        {"webhook-signature": ""},
-        {"webhook-id": "m2"},
-        {"webhook-id": ""},
-        {"webhook-timestamp": "1000001"},
-        {"webhook-timestamp": "soon"},
-        {"webhook-timestamp": "9" * 400},
-    ],
-)
-async def test_a_callback_that_is_not_genuine_names_nothing(
-    adapter: HttpOperators, other: dict[str, Any]
-) -> None:
-    assert _callback(adapter, **other) is None
-
-
-@pytest.mark.parametrize("now_s", [1_000_301, 999_699])
-async def test_an_old_callback_is_not_heard_again(adapter: HttpOperators, now_s: float) -> None:
-    assert _callback(adapter, now_s) is None
-
-
-async def test_without_a_secret_no_callback_is_genuine(provider: Provider) -> None:
-    """Trap 6: Blnk's webhooks are unsigned where the secret is empty."""
-    adapter = HttpOperators(provider.server.url)
-    assert _callback(adapter) is None
-    await adapter.close()

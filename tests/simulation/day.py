@@ -28,6 +28,7 @@ from tests.simulation.model import Model
 from tests.simulation.offices import Payroll, Support
 from tests.simulation.people import Crowd, Deed, Machine
 from wallet import topups
+from wallet.access.sending import Channels
 from wallet.clock import TurnedClock
 from wallet.database import CONNECTION_LOST
 from wallet.identifiers import BankId, TopupId
@@ -48,7 +49,7 @@ class Crew:
         self.runner = JobRunner(
             resources.database,
             resources.clock,
-            handlers(resources, operators, None, Patience()),
+            handlers(resources, operators, Channels(sms=None), Patience()),
         )
 
     async def work(self) -> None:

@@ -6,13 +6,16 @@ nowhere and is computed again where it is needed; Redis sees keyed hashes only. 
 10 minutes, each good for 120 s and never longer than its intent; a new one replaces the one before
 and gives back no tries. Without Redis no code is made and none is let through.
 
+A code goes by the channel first chosen here: push to the phone that asked where it can be reached
+so, else SMS; a code asked for anew after one that was pushed goes by SMS (see `sending`).
+
 Tables owned: otp_challenges.
 
     OPEN --right code, with its effect--> USED
          --a new code is asked for------> REPLACED
          --120 s, or 5 wrong codes------> OPEN, dead
 
-Who calls: the mobile door (asking, the gate), the worker (sending), otp (judging).
+Who calls: the mobile door (asking, the gate), sending, otp (judging).
 """
 
 import base64
@@ -20,7 +23,7 @@ import enum
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -34,7 +37,6 @@ from wallet.identifiers import (
     DeviceId,
     HolderId,
     IntentId,
-    Secret,
     first_id_at,
     new_id,
 )
@@ -42,7 +44,7 @@ from wallet.outcomes import Done, GroupAnswer, Reason, Refused
 from wallet.teller import Lane, Teller
 from wallet.throttle import Throttle, Verdict
 from wallet.vault import Plain, Vault, person_scope
-from wallet.work import Actor, ActorKind, Work, Works
+from wallet.work import Actor, ActorKind, Work
 
 LIFE: Final = timedelta(seconds=120)
 CODE_DIGITS: Final = 8
@@ -55,6 +57,13 @@ SEND: Final = "otp.send"
 
 _GSM_SEGMENT: Final = 160
 _KHMER_SEGMENT: Final = 70
+
+
+class Channel(enum.StrEnum):
+    """By what a code goes to its holder."""
+
+    PUSH = "push"  # sealed, to the phone that asked
+    SMS = "sms"
 
 
 class Gate(enum.StrEnum):
@@ -89,6 +98,8 @@ class Subject(Struct, frozen=True, kw_only=True):
     """What the code allows, in the holder's language: goes into the message beside the code."""
     language: str
     expires_at: datetime
+    reachable: bool = False
+    """The phone gave an address to push to."""
 
 
 class Challenge(Struct, frozen=True, kw_only=True):
@@ -102,6 +113,8 @@ class Challenge(Struct, frozen=True, kw_only=True):
     message: str
     tries: int
     expires_at: datetime
+    channel: Channel
+    pushed_at: datetime | None
 
     @property
     def place(self) -> tuple[str, str, UUID]:
@@ -126,6 +139,22 @@ def code_over(key: bytes, tx_hash: bytes) -> str:
 # asking
 
 
+class Asked(Struct, frozen=True, kw_only=True):
+    """A code that was made: until when it is good, and by what it goes unless that fails."""
+
+    expires_at: datetime
+    channel: Channel
+
+
+class _Made(Struct, frozen=True, kw_only=True):
+    """A code of a holder within the window."""
+
+    holder_id: HolderId
+    intent_id: IntentId
+    created_at: datetime
+    pushed: bool
+
+
 class _Wanted(Struct, frozen=True, kw_only=True):
     """A code whose gate is open, to be written down and sent."""
 
@@ -144,8 +173,9 @@ class Asking:
         self._throttle = throttle
         self._lane: Lane[_Wanted] = Lane("otp.ask", self._write, caller=ActorKind.DEVICE)
 
-    async def ask(self, actor: Actor, subject: Subject) -> datetime:
-        """Make a code for an intent and have it sent; answers until when it is good.
+    async def ask(self, actor: Actor, subject: Subject) -> Asked:
+        """Make a code for an intent and have it sent; answers until when it is good, and by what
+        it goes first.
 
         The gate is opened first: with Redis gone nothing is written and nothing sent.
         Refuses: OTP_UNAVAILABLE, RATE_LIMITED (3 codes in 10 minutes), INTENT_EXPIRED, BUSY.
@@ -164,8 +194,8 @@ class Asking:
         wanted = _Wanted(subject=subject, actor=actor, challenge_id=challenge_id, key=key)
         outcome = await self._teller.ask(self._lane, subject.bank, wanted)
         assert isinstance(outcome, Done)  # noqa: S101 - this lane declines nothing
-        expires_at: datetime = outcome.answer["expires_at"]
-        return expires_at
+        asked: Asked = outcome.answer["asked"]
+        return asked
 
     async def _write(self, work: Work, asked: Sequence[_Wanted]) -> Sequence[GroupAnswer]:
         recent = await _recent(work, {one.subject.holder_id for one in asked})
@@ -174,9 +204,8 @@ class Asking:
         if made:
             await work.execute(_REPLACE, [one.subject.intent_id for one in made])
             sealed = await self._vault.seal_many(work, [_key_of(one) for one in made])
-            work.store(
-                "otp_challenges", _ADD, work.bank, work.now, *_columns(made, sealed, work.now)
-            )
+            told = [one.answer["asked"] for one in answers if isinstance(one, Done)]
+            work.store("otp_challenges", _ADD, work.bank, work.now, *_columns(made, told, sealed))
         for one in made:
             subject, bank = one.subject, one.subject.bank
             work.later(SEND, {"bank": bank, "challenge_id": str(one.challenge_id)})
@@ -185,28 +214,37 @@ class Asking:
         return answers
 
 
-async def _recent(work: Work, holders: set[HolderId]) -> dict[HolderId, list[datetime]]:
-    """When each holder had codes made within the window, in order."""
+async def _recent(work: Work, holders: set[HolderId]) -> dict[HolderId, list[_Made]]:
+    """What codes each holder had made within the window, in order."""
     # One asker of a holder at a time, so that parallel ones cannot both be the third.
     await work.execute(_ONE_ASKER, [str(holder_id) for holder_id in holders])
-    recent: dict[HolderId, list[datetime]] = {holder_id: [] for holder_id in holders}
-    for row in await work.rows(_MADE, list(holders), work.now - CODES_WINDOW):
-        recent[row["holder_id"]].append(row["created_at"])
+    recent: dict[HolderId, list[_Made]] = {holder_id: [] for holder_id in holders}
+    for one in await work.structs(_Made, _MADE, list(holders), work.now - CODES_WINDOW):
+        recent[one.holder_id].append(one)
     return recent
 
 
 def _decide_asked(
-    subject: Subject, recent: dict[HolderId, list[datetime]], now: datetime
+    subject: Subject, recent: dict[HolderId, list[_Made]], now: datetime
 ) -> Done | Refused:
     """Whether this code may be made, after those before it in the group."""
     made = recent[subject.holder_id]
     if len(made) >= CODES_AT_MOST:
-        pause = int((made[-CODES_AT_MOST] + CODES_WINDOW - now).total_seconds()) + 1
+        oldest = made[-CODES_AT_MOST].created_at
+        pause = int((oldest + CODES_WINDOW - now).total_seconds()) + 1
         return Refused(Reason.RATE_LIMITED, retry_after_s=pause)
     if subject.expires_at <= now:
         return Refused(Reason.INTENT_EXPIRED)
-    made.append(now)
-    return Done(answer={"expires_at": min(now + LIFE, subject.expires_at)})
+    # Asked for anew, though the gateway had taken it: it did not come.
+    missed = any(one.pushed and one.intent_id == subject.intent_id for one in made)
+    channel = Channel.PUSH if subject.reachable and not missed else Channel.SMS
+    made.append(
+        _Made(
+            holder_id=subject.holder_id, intent_id=subject.intent_id, created_at=now, pushed=False
+        )
+    )
+    until = min(now + LIFE, subject.expires_at)
+    return Done(answer={"asked": Asked(expires_at=until, channel=channel)})
 
 
 def _key_of(one: _Wanted) -> Plain:
@@ -220,7 +258,7 @@ def _key_of(one: _Wanted) -> Plain:
 
 
 def _columns(
-    made: Sequence[_Wanted], sealed: Sequence[bytes], now: datetime
+    made: Sequence[_Wanted], told: Sequence[Asked], sealed: Sequence[bytes]
 ) -> tuple[list[Any], ...]:
     newest = {one.subject.intent_id: one.challenge_id for one in made}
     return (
@@ -235,7 +273,8 @@ def _columns(
             "OPEN" if newest[one.subject.intent_id] == one.challenge_id else "REPLACED"
             for one in made
         ],
-        [min(now + LIFE, one.subject.expires_at) for one in made],
+        [one.expires_at for one in told],
+        [one.channel.value for one in told],
     )
 
 
@@ -257,7 +296,7 @@ select pg_advisory_xact_lock(lock) from (
 """
 
 _MADE: Final = """
-select holder_id, created_at from otp_challenges
+select holder_id, intent_id, created_at, pushed_at is not null as pushed from otp_challenges
 where holder_id = any($1) and created_at > $2 order by created_at
 """
 
@@ -267,11 +306,11 @@ update otp_challenges set state = 'REPLACED' where intent_id = any($1) and state
 
 _ADD: Final = """
 insert into otp_challenges (bank, created_at, id, holder_id, intent_id, tx_hash, key_sealed,
-                            message, state, expires_at)
-select $1, $2, id, holder_id, intent_id, tx_hash, key_sealed, message, state, expires_at
+                            message, state, expires_at, channel)
+select $1, $2, id, holder_id, intent_id, tx_hash, key_sealed, message, state, expires_at, channel
 from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::bytea[], $8::text[], $9::text[],
-            $10::timestamptz[])
-     as fresh (id, holder_id, intent_id, tx_hash, key_sealed, message, state, expires_at)
+            $10::timestamptz[], $11::text[])
+     as fresh (id, holder_id, intent_id, tx_hash, key_sealed, message, state, expires_at, channel)
 """
 
 
@@ -331,47 +370,37 @@ def _base32(key: bytes) -> str:
     return base64.b32encode(key).decode("ascii")
 
 
-_COLUMNS: Final = "id, intent_id, holder_id, tx_hash, key_sealed, message, tries, expires_at"
+_COLUMNS: Final = """
+id, intent_id, holder_id, tx_hash, key_sealed, message, tries, expires_at, channel, pushed_at
+"""
 
 _OPEN_OF_INTENTS: Final = f"""
 select {_COLUMNS} from otp_challenges where intent_id = any($1) and state = 'OPEN'
 """  # noqa: S608 - constants
 
 
-# sending: a durable job, after the asking transaction
+# sending: what the job that sends finds, and writes down
 
 
-async def send(
-    works: Works,
-    vault: Vault,
-    sms: SmsPort,
-    phone_of: Callable[[Work, HolderId], Awaitable[Secret[str] | None]],
-    actor: Actor,
-    payload: dict[str, Any],
-) -> None:
-    """Send the code a job names, unless it is over by now. Safe to run twice: the gateway
-    recognises the challenge's id. Raises what the port raises, so that the job is tried again.
-    """
+async def open_by_id(work: Work, challenge_id: UUID) -> Challenge | None:
+    """The challenge while its code is good."""
+    return await work.struct(Challenge, _OPEN_BY_ID, challenge_id, work.now)
 
-    async def open_up(work: Work) -> tuple[Challenge, Secret[bytes], Secret[str] | None] | None:
-        found = await work.struct(Challenge, _OPEN_BY_ID, UUID(payload["challenge_id"]), work.now)
-        if found is None:
-            return None
-        key = await vault.unseal(work, found.key_sealed, *found.place)
-        return found, key, await phone_of(work, found.holder_id)
 
-    opened = await works.read(actor, BankId(payload["bank"]), open_up)
-    if opened is None or opened[2] is None:
-        return
-    challenge, key, phone = opened
-    assert phone is not None  # noqa: S101 - left above
-    text = challenge.message.format(code=code_over(key.reveal(), challenge.tx_hash))
-    await sms.send(to=phone.reveal(), text=text, ref=str(challenge.id))
+async def went(work: Work, challenge_id: UUID, channel: Channel) -> None:
+    """Write down that the code was pushed, or that it goes by SMS after all."""
+    await work.execute(_WENT, challenge_id, channel, work.now)
 
 
 _OPEN_BY_ID: Final = f"""
 select {_COLUMNS} from otp_challenges where id = $1 and state = 'OPEN' and expires_at > $2
 """  # noqa: S608 - of constants
+
+_WENT: Final = """
+update otp_challenges
+set channel = $2::text, pushed_at = case when $2::text = 'push' then $3::timestamptz end
+where id = $1 and pushed_at is null
+"""
 
 
 # judging: within the transaction of the effect

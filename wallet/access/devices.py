@@ -1,11 +1,11 @@
 """Phones that may sign: one at a time for each holder.
 
 Promise: a holder has at most one ACTIVE device (an index of the table as well as the rule here); a
-new one revokes the old and ends its sessions in the same transaction, and the holder is told. A
-phone that replaced another cools off for 12 hours, and so does the phone of a holder whose
-telephone number changed: every act on money asks for a code, and a day's money is limited (see
-intents). The first phone of a holder has nothing to cool off from. The same phone paired anew stays
-what it is: that is how a PIN is reset.
+new one revokes the old and ends its sessions in the same transaction (its push address goes by a
+trigger of the table), and the holder is told. A phone that replaced another cools off for 12 hours,
+and so does the phone of a holder whose telephone number changed: every act on money asks for a
+code, and a day's money is limited (see intents). The first phone of a holder has nothing to cool
+off from. The same phone paired anew, which is how a PIN is reset, stays what it is and cools off.
 
 A phone's row also counts what was moved on its signatures alone since its last right code.
 
@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wallet.access import sessions
 from wallet.access.kinds import Asked, Consumed, IntentKind, Prepared
@@ -67,8 +68,10 @@ async def admit(
     standing = (await active_of(work, [holder_id])).get(holder_id)
     if standing is not None and standing.public_key == public_key:
         await sessions.end_all(work, holder_id)
+        # Whoever has phone, card and card PIN must not have the whole wallet with the new PIN.
+        until = await cool(work, holder_id)
         work.note("device.confirm", str(standing.id), holder_id=holder_id, reason=channel)
-        return standing
+        return replace(standing, cooling_until=until)
     known = await work.value(_ANY_BEFORE, holder_id)
     await _end_active(work, holder_id)
     cooling_until = work.now + COOLING if known else None
@@ -97,10 +100,11 @@ async def revoke(work: Work, holder_id: HolderId, *, reason: str) -> bool:
     return revoked
 
 
-async def cool(work: Work, holder_id: HolderId) -> None:
+async def cool(work: Work, holder_id: HolderId) -> datetime | None:
     """Begin the 12 hours anew for the holder's phone, if there is one: something it stands on has
-    changed."""
-    await work.execute(_COOL, holder_id, work.now + COOLING)
+    changed. Answers until when."""
+    until: datetime | None = await work.value(_COOL, holder_id, work.now + COOLING)
+    return until
 
 
 async def active_of(work: Work, holder_ids: Sequence[HolderId]) -> dict[HolderId, Device]:
@@ -134,7 +138,7 @@ values ($1, $2, $3, $4, 'ACTIVE', $5, $6, $7, $8)
 
 _COOL: Final = """
 update devices set cooling_until = greatest(cooling_until, $2)
-where holder_id = $1 and state = 'ACTIVE'
+where holder_id = $1 and state = 'ACTIVE' returning cooling_until
 """
 
 _ACTIVE_OF: Final = """

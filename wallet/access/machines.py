@@ -1,4 +1,4 @@
-"""Machines that sign what they ask: ATM hosts, banks' and agencies' own systems; their keys.
+"""Machines that sign: ATM hosts, banks' and agencies' own systems, providers that call us back.
 
 Promise: the algorithm comes from the key's record, never from the message; a machine has at most
 two live keys, so that one can be changed in service; a secret is shown once, when it is issued, and
@@ -11,7 +11,7 @@ Tables owned: machine_keys, machine_certificates, machine_nonces.
          live or ending --retired--> retired, at once
     certificate: listed --removed--> removed
 
-Who calls: the doors of machines (who signed this), runtime (`smartid keys`, seed).
+Who calls: the doors of machines (who signed this), webhooks, runtime (`smartid keys`, seed).
 """
 
 import enum
@@ -50,18 +50,29 @@ class MachineKind(enum.StrEnum):
     """A bank's ATM host: its terminals are listed under the bank (`atm_hosts`)."""
     BANK = "bank"
     AGENCY = "agency"
+    PROVIDER = "provider"
+    """Whom we buy from: it opens no door, its secret signs what it calls us back with (`webhooks`).
+    """
+
+
+class Provider(enum.StrEnum):
+    """Those who call us back."""
+
+    OPERATORS = "operators"
+    """The phone operators' aggregator."""
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """Whose machine: of a bank (ATM host, own systems) or of an agency."""
+    """Whose machine: of a bank (ATM host, own systems), of an agency, of a provider."""
 
     kind: MachineKind
     bank: BankId | None = None
     agency: AgencyId | None = None
+    provider: str | None = None
 
     @property
     def house(self) -> str:
-        return self.bank or self.agency or ""
+        return self.bank or self.agency or self.provider or ""
 
     @property
     def actor(self) -> Actor:
@@ -148,6 +159,17 @@ async def key_named(works: Works, vault: Vault, keyid: str, terminal: str) -> Ma
     return await works.read(_AT_THE_DOOR, None, look_up)
 
 
+async def secrets_of(work: Work, vault: Vault, provider: Provider) -> dict[str, Secret[bytes]]:
+    """A provider's live secrets, by key id: one, two while they are changed, or none."""
+    rows = await work.rows(_SECRETS_OF, provider, work.now)
+    return {
+        row["keyid"]: await vault.unseal(
+            work, row["secret_sealed"], _SEALED_AS, _COLUMN, row["keyid"]
+        )
+        for row in rows
+    }
+
+
 async def spend_nonces(work: Work, spends: Sequence[Spend]) -> list[GroupAnswer]:
     """Spend each nonce once, for good, whatever Redis remembers; what is older than a signature
     can be fresh is cleared away on the way. Two statements for a group of any size.
@@ -192,12 +214,18 @@ async def issue(
 ) -> Issued:
     """Give a machine a key: its own public half, or one made here and shown once.
 
-    Refuses: INVALID_REQUEST (form, or a public half for HMAC), CONFLICT (two live keys already, or
-    the id was used before), NOT_FOUND (no such bank or agency).
+    Refuses: INVALID_REQUEST (form, a public half for HMAC, or a provider's that is not HMAC),
+    CONFLICT (two live keys already, or the id was used before), NOT_FOUND (no such bank, agency or
+    provider).
     """
     if public_key is not None and algorithm is not Algorithm.ED25519:
         raise Refused(Reason.INVALID_REQUEST, field="public_key")
-    if not await work.value(_HOUSE_STANDS, machine.bank, machine.agency):
+    if machine.kind is MachineKind.PROVIDER:
+        if algorithm is not Algorithm.HMAC_SHA256:
+            raise Refused(Reason.INVALID_REQUEST, field="algorithm")
+        if machine.provider not in set(Provider):
+            raise Refused(Reason.NOT_FOUND, field="house")
+    elif not await work.value(_HOUSE_STANDS, machine.bank, machine.agency):
         raise Refused(Reason.NOT_FOUND, field="house")
     secret: Secret[bytes] | None = None
     material = public_key
@@ -267,7 +295,7 @@ async def add_key(
         scope = f"{machine.kind}:{machine.house}"
         sealed = await vault.seal(work, scope, _SEALED_AS, _COLUMN, keyid, material)
     opened = material if public else None
-    whose = (machine.kind, machine.bank, machine.agency)
+    whose = (machine.kind, machine.bank, machine.agency, machine.provider)
     try:
         await work.execute(_ADD_KEY, keyid, *whose, free[0], algorithm, opened, sealed, work.now)
     except UniqueViolation:
@@ -342,27 +370,35 @@ select k.kind, k.bank, k.agency, k.alg, k.public_key, k.secret_sealed,
 from machine_keys k
 left join atm_terminals t
     on t.bank = k.bank and t.terminal = $2 and t.removed_at is null
-where k.keyid = $1 and k.retired_at is null and (k.ends_at is null or k.ends_at > $3)
+where k.keyid = $1 and k.kind <> 'provider' and k.retired_at is null
+    and (k.ends_at is null or k.ends_at > $3)
+"""
+
+_SECRETS_OF: Final = """
+select keyid, secret_sealed from machine_keys
+where kind = 'provider' and provider = $1 and retired_at is null
+    and (ends_at is null or ends_at > $2)
+order by created_at desc, keyid
 """
 
 _LIVE: Final = """
 select keyid, slot from machine_keys
-where kind = $1 and coalesce(bank, agency) = $2 and retired_at is null
+where kind = $1 and coalesce(bank, agency, provider) = $2 and retired_at is null
 order by created_at, keyid
 """
 
 # Ended by time: now the slot is free too.
 _LET_END: Final = """
 update machine_keys set retired_at = ends_at
-where kind = $1 and coalesce(bank, agency) = $2 and retired_at is null and ends_at <= $3
+where kind = $1 and coalesce(bank, agency, provider) = $2 and retired_at is null and ends_at <= $3
 """
 
 _END: Final = "update machine_keys set ends_at = $2 where keyid = $1"
 
 _ADD_KEY: Final = """
 insert into machine_keys
-    (keyid, kind, bank, agency, slot, alg, public_key, secret_sealed, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    (keyid, kind, bank, agency, provider, slot, alg, public_key, secret_sealed, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 _RETIRE_KEY: Final = """
@@ -370,7 +406,7 @@ update machine_keys set retired_at = $2 where keyid = $1 and retired_at is null
 """
 
 _COUNT_KEYS: Final = """
-select count(*) from machine_keys where kind = $1 and coalesce(bank, agency) = $2
+select count(*) from machine_keys where kind = $1 and coalesce(bank, agency, provider) = $2
 """
 
 _HOUSE_STANDS: Final = """
@@ -378,7 +414,7 @@ select exists (select 1 from banks where id = $1) or exists (select 1 from agenc
 """
 
 _KEYS: Final = """
-select keyid, kind, coalesce(bank, agency) as house, alg, created_at, ends_at, retired_at
+select keyid, kind, coalesce(bank, agency, provider) as house, alg, created_at, ends_at, retired_at
 from machine_keys order by house, kind, created_at, keyid
 """
 

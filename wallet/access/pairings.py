@@ -5,7 +5,9 @@ an ATM (whose bank's host signs the request), or two clerks of the bank. The cod
 for 10 minutes and once; what is stored are keyed hashes. Wrong codes are counted for the holder in
 whose name they are entered, in PostgreSQL: five in 10 minutes. The phone proves that it has the
 key it showed at the beginning, and sets its PIN. A phone that is the holder's already may be paired
-anew: that resets the PIN and is the way back from locked codes, and nothing else changes.
+anew: that resets the PIN, by card and PIN or by two clerks as every pairing, and is the way back
+from locked codes; its 12 hours of cooling-off begin anew, inbox and telephone are told, nothing
+else changes.
 
 Tables owned: pairings, pairing_tries.
 
@@ -182,6 +184,7 @@ async def _take(
     await work.execute(_COMPLETE, now.id, work.now)
     if not device.fresh:
         work.emit(SecurityNotice(holder_id=holder_id, what="pin_reset"))
+        await numbers.tell(work, holder_id, "pin_reset", now.id)
     elif device.cooling_until is not None:
         await numbers.tell(work, holder_id, "device_replaced", device.id)
     until = device.cooling_until

@@ -92,6 +92,7 @@ def _decide_subject(
         act=row["text_km"] if language == "km" else row["text_en"],
         language=language,
         expires_at=row["expires_at"],
+        reachable=row["reachable"],
     )
     return Done(answer={"subject": subject})
 
@@ -110,6 +111,8 @@ from intents where id = $1 and holder_id = $2
 
 _OF_INTENTS: Final = """
 select id, bank, holder_id, device_id, kind, text_en, text_km, amount_minor, currency, payee,
-       nonce, otp_needed, state, expires_at
+       nonce, otp_needed, state, expires_at,
+       exists (select from push_addresses as push where push.device_id = intents.device_id)
+           as reachable
 from intents where id = any($1)
 """

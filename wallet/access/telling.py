@@ -49,6 +49,10 @@ TEXTS: Final = {
         "en": "A new phone now signs for your Smart ID. Not you? Call your bank at once.",
         "km": "ទូរស័ព្ទថ្មីបានភ្ជាប់នឹង Smart ID។ បើមិនមែនអ្នក សូមហៅធនាគារភ្លាម។",
     },
+    "pin_reset": {
+        "en": "The PIN of your Smart ID app was set anew. Not you? Call your bank at once.",
+        "km": "PIN នៃ Smart ID បានកំណត់ថ្មី។ បើមិនមែនអ្នក សូមហៅធនាគារភ្លាម។",
+    },
     "number_changed": {
         "en": "The telephone number of your Smart ID was changed. Not you? Call your bank at once.",
         "km": "លេខទូរស័ព្ទនៃ Smart ID បានប្តូរ។ បើមិនមែនអ្នក សូមហៅធនាគារភ្លាម។",

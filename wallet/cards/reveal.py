@@ -8,19 +8,16 @@ counted in the card's history under the card's lock.
 Owns no table. Who calls: intents (through `kind`); authorisations (`number_of`, by index).
 """
 
-import base64
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from joserfc import jwe
-from joserfc.jwk import ECKey
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wallet.access.for_phone import sealed_for
 from wallet.access.intents import Asked, Consumed, IntentKind, Prepared
 from wallet.cards import changing, numbers, rows, wording
 from wallet.cards.changing import Change
@@ -35,8 +32,6 @@ from wallet.vault import Unsealer
 from wallet.work import Work
 
 ACT: Final = "card.reveal"
-_HEADER: Final = {"alg": "ECDH-ES", "enc": "A256GCM", "typ": "JWE", "cty": "json"}
-_ALGORITHMS: Final = ["ECDH-ES", "A256GCM"]
 
 
 class _Plan(Struct, frozen=True, kw_only=True):
@@ -154,26 +149,7 @@ def _encrypted(issuing: Issuing, work: Work, one: Consumed, card: Card, number: 
         "cvv_changes_at": numbers.cvv_changes_at(work.now, rules.cvv_step).isoformat(),
         "shown_for_s": rules.shown_for_s,
     }
-    public = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), one.device_key)
-    return jwe.encrypt_compact(
-        dict(_HEADER), msgspec.json.encode(content), _jwk(public), algorithms=_ALGORITHMS
-    )
-
-
-def _jwk(public: EllipticCurvePublicKey) -> ECKey:
-    point = public.public_numbers()
-    return ECKey.import_key(
-        {
-            "kty": "EC",
-            "crv": "P-256",
-            "x": _base64url(point.x),
-            "y": _base64url(point.y),
-        }
-    )
-
-
-def _base64url(coordinate: int) -> str:
-    return base64.urlsafe_b64encode(coordinate.to_bytes(32, "big")).rstrip(b"=").decode()
+    return sealed_for(one.device_key, content)
 
 
 def decide_reveal(issuing: Issuing, work: Work, card: Card, times: int) -> Reason | None:

@@ -11,6 +11,7 @@ from simulators.atm import AtmHost
 from tests.api.atm.test_cards import ask, asked
 from tests.wallet.cards.counter import Counter, Person
 from wallet import retention, topups
+from wallet.access.sending import Channels
 from wallet.clock import TurnedClock
 from wallet.identifiers import BankId
 from wallet.work import SYSTEM, Work
@@ -51,7 +52,14 @@ async def test_the_worker_sweeps_each_bank_once_an_hour_without_end_and_without_
     runner = JobRunner(
         resources.database,
         clock,
-        handlers(resources, None, None, topups.Patience(grace_s=60), None, {"idempotency": 10}),
+        handlers(
+            resources,
+            None,
+            Channels(sms=None),
+            topups.Patience(grace_s=60),
+            None,
+            {"idempotency": 10},
+        ),
     )
 
     async def hour() -> int:

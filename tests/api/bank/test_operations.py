@@ -17,6 +17,7 @@ from tests.desk import Desk
 from tests.wallet.ledger.books import assert_books_right
 from tests.world import WorldHolder
 from wallet import operations, topups
+from wallet.access.sending import Channels
 from wallet.clock import TurnedClock
 from wallet.identifiers import AccountId, BankId, TransferId, new_id
 from wallet.ledger import chart, statement
@@ -40,7 +41,7 @@ class Office:
         self.runner = JobRunner(
             resources.database,
             clock,
-            handlers(resources, None, None, topups.Patience(grace_s=60)),
+            handlers(resources, None, Channels(sms=None), topups.Patience(grace_s=60)),
         )
 
     async def headers(self, login: str) -> dict[str, str]:

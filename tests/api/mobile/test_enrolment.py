@@ -20,8 +20,9 @@ from tests import world
 from tests.desk import Desk
 from tests.wallet.qr_steps import code_of
 from wallet import jobs
-from wallet.access import atm_hosts, challenges, machines
+from wallet.access import atm_hosts, challenges, machines, sending
 from wallet.access.machines import Algorithm
+from wallet.access.sending import Channels
 from wallet.clock import TurnedClock
 from wallet.identifiers import BankId, Secret
 from wallet.registry import holders
@@ -227,7 +228,7 @@ async def test_a_sent_code_comes_by_sms_and_lets_through_what_it_names(
     async with SmsGateway(Messages()) as gateway:
         phone = Phone(client, now=clock.now, number=NUMBER, sms_gateway=gateway.url)
         await enrol(phone, PIN, at_atm(atm, holder.smart_id_number))
-        sending = asyncio.create_task(worker(resources, gateway))
+        working = asyncio.create_task(worker(resources, gateway))
         # the code app's code of this half minute is used up, so the phone asks for one by SMS
         shown = await phone.prepare("totp.enrol")
         assert shown["needs"] == {
@@ -235,7 +236,7 @@ async def test_a_sent_code_comes_by_sms_and_lets_through_what_it_names(
         }  # fmt: skip
         answer = await phone.authorise(shown)
         assert answer["authenticator"] == "ENROLLED"
-        sending.cancel()
+        working.cancel()
         [message] = gateway.messages.to(NUMBER)
         assert "Replace the code app" in message.text
 
@@ -253,10 +254,10 @@ async def worker(resources: Resources, gateway: SmsGateway) -> None:
     while True:
         now = resources.clock.now()
         for job in await jobs.lease(resources.database, [challenges.SEND], 10, now):
-            await challenges.send(
+            await sending.send(
                 works,
                 vault,
-                Port(),
+                Channels(sms=Port()),
                 lambda work, holder_id: holders.phone(work, vault, holder_id),
                 WORKER,
                 job.payload,

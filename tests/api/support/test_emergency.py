@@ -12,6 +12,7 @@ from runtime.worker import JobRunner
 from tests.api.support.office import NUMBER, Office, told
 from tests.behind import rows_of_all_banks
 from wallet import audit, topups
+from wallet.access.sending import Channels
 from wallet.clock import TurnedClock
 from wallet.database import Database
 from wallet.identifiers import HolderId, new_id
@@ -101,7 +102,7 @@ async def test_an_alarm_rings_at_once_and_every_hour_until_another_has_reviewed_
     resources: Any,
 ) -> None:
     runner = JobRunner(
-        database, clock, handlers(resources, None, None, topups.Patience(grace_s=60))
+        database, clock, handlers(resources, None, Channels(sms=None), topups.Patience(grace_s=60))
     )
 
     async def rung() -> int:

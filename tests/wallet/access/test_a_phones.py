@@ -285,9 +285,35 @@ async def test_at_a_branch_a_number_changes_by_two_clerks_for_exactly_what_was_a
 # the PIN, and the way back
 
 
-async def test_a_pin_is_reset_by_pairing_the_same_phone_anew_and_nothing_else_changes(
-    holder: world.WorldHolder, works: Works, vault: Vault, hashing: Hashing, throttle: Throttle,
-    teller: Teller, clock: TurnedClock,
+async def at_the_branch(phone: Newcomer, holder: world.WorldHolder, desk: Desk) -> None:
+    """Two clerks confirm the phone; neither does it alone."""
+    works, vault, bank = phone.works, phone.vault, holder.bank
+    clerks = [await desk.enrol(login) for login in ("maker.acleda", "checker.acleda")]
+    maker, checker = (Actor(kind=ActorKind.BANK_CLERK, id=str(one.id), bank=bank) for one in clerks)
+    code = phone.begun["code"]
+    await works.perform(
+        maker, bank, lambda work: pairings.request_by_clerk(work, vault, holder.id, code)
+    )
+    assert (await phone.look())["state"] == "REQUESTED"
+
+    async def approve(clerk: Actor) -> str:
+        return await why(
+            works.perform(
+                clerk, bank,
+                lambda work: pairings.approve_by_clerk(
+                    work, vault, phone.id, Secret(desk.code())
+                ),
+            )
+        )  # fmt: skip
+
+    assert await approve(maker) == "four_eyes"
+    assert await approve(checker) == "done"
+
+
+@pytest.mark.parametrize("way", ["card and PIN", "two clerks"])
+async def test_a_pin_is_reset_by_card_and_pin_or_two_clerks_told_and_cooled_off(
+    way: str, holder: world.WorldHolder, works: Works, vault: Vault, hashing: Hashing,
+    throttle: Throttle, teller: Teller, clock: TurnedClock, desk: Desk,
 ) -> None:  # fmt: skip
     phone = Newcomer(works, vault, hashing)
     device_id = (await paired(phone, holder)).answer["device_id"]
@@ -298,6 +324,38 @@ async def test_a_pin_is_reset_by_pairing_the_same_phone_anew_and_nothing_else_ch
     for _ in range(5):
         assert await why(door.sign_in(pin=WRONG_PIN)) == "sign_in_failed"
     assert await why(door.sign_in()) == "sign_in_failed", "resting"
+
+    again = Newcomer(works, vault, hashing)
+    again.key = phone.key
+    await again.begin()
+    if way == "two clerks":
+        await at_the_branch(again, holder, desk)
+    else:
+        assert isinstance(await again.at_atm(holder.id), Done)
+    done = await again.complete(pin="918273")
+    assert isinstance(done, Done)
+    assert done.answer["device_id"] == device_id
+    assert done.answer["cooling_until"] == (works.clock.now() + devices.COOLING).isoformat()
+    assert not await door.is_known(signed_in)
+    clock.advance(timedelta(minutes=1))
+    assert await why(door.sign_in()) == "sign_in_failed", "the old PIN"
+    assert (await door.who(await door.sign_in(pin="918273"))).cooling
+    assert await why(pocket.authorise(PLAIN, await pocket.prepare(PLAIN))) == "otp_required"
+    assert "pin_reset" in await notices(works, holder.id)
+    assert await told_by_sms(works, vault) == [(OLD, telling.TEXTS["pin_reset"]["en"])]
+    assert len(await rows(works, "select from devices")) == 1
+    clock.advance(timedelta(hours=12))
+    assert await why(pocket.authorise(PLAIN, await pocket.prepare(PLAIN))) == "done"
+
+
+async def test_pairing_the_same_phone_anew_frees_locked_codes(
+    holder: world.WorldHolder, works: Works, vault: Vault, hashing: Hashing, throttle: Throttle,
+    teller: Teller, clock: TurnedClock,
+) -> None:  # fmt: skip
+    phone = Newcomer(works, vault, hashing)
+    device_id = (await paired(phone, holder)).answer["device_id"]
+    pocket = Pocket(works, teller, vault, holder, throttle=throttle)
+    pocket.key, pocket.device_id = phone.key, DeviceId(UUID(device_id))
     secret = await pocket.enrol_totp()
     for _ in range(5):
         shown = await pocket.prepare(CODED)
@@ -305,23 +363,14 @@ async def test_a_pin_is_reset_by_pairing_the_same_phone_anew_and_nothing_else_ch
     assert await why(
         pocket.authorise(CODED, await pocket.prepare(CODED), code=pocket.totp(secret))
     ) == "otp_locked"  # fmt: skip
-
     again = Newcomer(works, vault, hashing)
     again.key = phone.key
     await again.begin()
     assert isinstance(await again.at_atm(holder.id), Done)
-    done = await again.complete(pin="918273")
-    assert isinstance(done, Done)
-    assert done.answer["device_id"] == device_id
-    assert done.answer["cooling_until"] is None
-    assert not await door.is_known(signed_in)
+    assert isinstance(await again.complete(pin="918273"), Done)
     clock.advance(timedelta(minutes=1))
-    assert await why(door.sign_in()) == "sign_in_failed", "the old PIN"
-    assert await door.is_known(await door.sign_in(pin="918273"))
     shown = await pocket.prepare(CODED)
     assert await why(pocket.authorise(CODED, shown, code=pocket.totp(secret))) == "done"
-    assert "pin_reset" in await notices(works, holder.id)
-    assert len(await rows(works, "select from devices")) == 1
 
 
 async def test_a_holder_gives_the_phone_up_by_its_signature(door: Door, works: Works) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from tests import world
 from tests.phones import Pocket, gift
-from wallet.access import challenges
+from wallet.access import challenges, sending
 from wallet.access.intents import OtpPolicy
+from wallet.access.sending import Channels
 from wallet.identifiers import BankId, DeviceId, HolderId, IntentId, Secret
 from wallet.outcomes import Done
 from wallet.registry import holders
@@ -40,17 +41,13 @@ async def test_the_message_says_what_for_and_is_sent_once_per_challenge(pocket: 
     [payload] = await jobs_of(pocket.works)
     assert set(payload) == {"bank", "challenge_id"}
     for _ in range(2):
-        await challenges.send(
-            pocket.works, pocket.vault, Port(), phone_of(pocket.vault), WORKER, payload
-        )
+        await send(pocket, Channels(sms=Port()), payload)
     assert sent[0] == sent[1]
     assert sent[0]["to"] == "+85512345678"
     assert sent[0]["text"] == f"{code} is your Smart ID code: Give 5000 to LUCKY."
 
     assert isinstance(await pocket.with_code(CODED, shown, code), Done)
-    await challenges.send(
-        pocket.works, pocket.vault, Port(), phone_of(pocket.vault), WORKER, payload
-    )
+    await send(pocket, Channels(sms=Port()), payload)
     assert len(sent) == 2, "a code already used is sent no more"
 
 
@@ -60,6 +57,11 @@ async def test_a_message_is_one_segment_in_both_languages() -> None:
         text = challenges._worded(subject(long, language)).format(code="12345678")
         assert len(text) <= most
         assert text.startswith("12345678 ")
+
+
+async def send(pocket: Pocket, channels: Channels, payload: dict[str, Any]) -> None:
+    works, vault = pocket.works, pocket.vault
+    await sending.send(works, vault, channels, phone_of(vault), WORKER, payload)
 
 
 async def jobs_of(works: Works) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0028_issuer_2"
-down_revision = "0030_retention"
+down_revision = "0027_operations"
 
 
 def upgrade() -> None:

@@ -3,7 +3,7 @@
 from wallet.migrations.written import run_sql
 
 revision = "0030_retention"
-down_revision = "0027_operations"
+down_revision = "0029_gate"
 
 
 def upgrade() -> None:
