@@ -18,15 +18,19 @@ doors' guards, the express lane.
 """
 
 import enum
-from collections.abc import Awaitable
+import logging
+from collections.abc import Awaitable, Generator
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, TypeVar
 
 from api.resources import RATES, Rate, Resources
+from wallet.access.members import Member
 from wallet.outcomes import Reason, Refused
 from wallet.throttle import Admitted, RetryAfter
 
 T = TypeVar("T")
+
+_alarm: Final = logging.getLogger("smartid.alarm")
 
 
 class RouteClass(enum.StrEnum):
@@ -49,16 +53,37 @@ async def take(resources: Resources, route: RouteClass, **who: str) -> None:
         await begin(resources, route, kind, name)
 
 
+FREEZES_AT_ONCE: Final = 30
+FREEZES_PER_MINUTE: Final = 1
+"""Of one member of staff, of any sort: more than a day's calls bring, less than harm needs."""
+
+
+async def within_freezes(resources: Resources, caller: Member) -> None:
+    """Take one from what a member of staff may freeze. Refuses: RATE_LIMITED."""
+    asked = resources.throttle.admit(f"freezes:{caller.id}", FREEZES_PER_MINUTE, FREEZES_AT_ONCE)
+    try:
+        await _Within(asked)
+    except Refused:
+        _alarm.critical("staff %s freezes more than %d", caller.id, FREEZES_AT_ONCE)
+        raise
+
+
 def begin(resources: Resources, route: RouteClass, kind: str, name: str) -> Awaitable[None]:
     """Take one at once; what comes of it is heard by waiting. Refuses: RATE_LIMITED."""
     burst, per_minute = resources.policy.rates[f"{route}.{kind}"]
-    return _within(resources.throttle.admit(f"{route}:{kind}:{name}", per_minute, burst))
+    return _Within(resources.throttle.admit(f"{route}:{kind}:{name}", per_minute, burst))
 
 
-async def _within(asked: Awaitable[Admitted | RetryAfter]) -> None:
-    admitted = await asked
-    if isinstance(admitted, RetryAfter):
-        raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
+class _Within(Awaitable[None]):
+    """No coroutine: a caller who is gone before it is waited for leaves nothing unfinished."""
+
+    def __init__(self, asked: Awaitable[Admitted | RetryAfter]) -> None:
+        self._asked = asked
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        admitted = yield from self._asked.__await__()
+        if isinstance(admitted, RetryAfter):
+            raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
 
 
 async def charging_strangers(connection: Any, naming: Awaitable[T]) -> T:

@@ -7,6 +7,7 @@ needed, so that `smartid --help` answers at once.
 
 import asyncio
 import enum
+import resource
 import signal
 import sys
 from functools import partial
@@ -63,8 +64,15 @@ def common(
 ) -> None:
     from runtime import logs
 
+    _leave_no_cores()
     logs.set_up()
     context.obj = reading.read(data)
+
+
+def _leave_no_cores() -> None:
+    """Nothing of this process, or of what it starts, is written to a disk when it dies: keys are in
+    its memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 @app.command()

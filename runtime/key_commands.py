@@ -23,7 +23,7 @@ from wallet.access import machines
 from wallet.access.machines import Algorithm, Issued, Machine, MachineKind
 from wallet.identifiers import AgencyId, BankId
 from wallet.outcomes import Reason, Refused
-from wallet.work import SYSTEM, Work
+from wallet.work import Work, operator
 
 T = TypeVar("T")
 
@@ -139,7 +139,8 @@ def _perform(settings: Settings, act: Callable[[Resources, Work], Awaitable[T]])
 
     async def run(complete: Settings) -> T:
         async with open_resources(complete) as resources:
-            return await resources.works.perform(SYSTEM, None, lambda work: act(resources, work))
+            who = operator(settings.operator)
+            return await resources.works.perform(who, None, lambda work: act(resources, work))
 
     with own_servers(settings) as (complete, _):
         try:

@@ -34,6 +34,9 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
     SMARTID_KEY_STORE            file | pkcs11: where the vault's wrapping keys are (file)
     SMARTID_KEY_FILE             file: the vault's master key (<data>/master.key)
     SMARTID_ALLOW_SOFTWARE_KEYS  1: production may keep that key in a file
+    SMARTID_ALLOW_PLAIN_SERVERS  1: production may reach PostgreSQL and Redis without TLS, and Redis
+                                 as its default user: the network between is nobody else's
+    SMARTID_OPERATOR             who gives commands, as the audit names them (the system's login)
     SMARTID_PKCS11_MODULE        pkcs11: the vendor's library
     SMARTID_PKCS11_TOKEN         pkcs11: the token's label
     SMARTID_PKCS11_PIN_FILE      pkcs11: a file with the token's PIN that only its owner may read
@@ -46,11 +49,12 @@ runtime.asgi and runtime.worker; everything below gets its figures handed in.
 
 import enum
 import os
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -107,6 +111,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     step_up_file: Path | None = None
     keep_days: str = ""
     seal_key: int = 1
+    operator: str = "system"
     simulation: bool = False
 
     @property
@@ -123,6 +128,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     def needs_own_servers(self) -> bool:
         """Whether one of the two servers has no URL."""
         return self.database_url is None or self.redis_url is None
+
+    def outbound(self) -> dict[str, str | None]:
+        """Whom we dial, and whom we ask to dial us, by variable."""
+        return {
+            "SMARTID_TOKEN_URL": self.token_url,
+            "SMARTID_OPERATOR_URL": self.operator_url,
+            "SMARTID_OPERATOR_CALLBACK_URL": self.operator_callback_url,
+            "SMARTID_SMS_URL": self.sms_url,
+            "SMARTID_PUSH_URL": self.push_url,
+        }
 
     @property
     def base_url(self) -> str:
@@ -179,6 +194,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "SMARTID_STEP_UP": self.step_up_file,
             "SMARTID_KEEP_DAYS": self.keep_days,
             "SMARTID_SEAL_KEY": self.seal_key,
+            "SMARTID_OPERATOR": self.operator,
             "SMARTID_SIMULATION": "on" if self.simulation else "off",
         }
         return {name: str(value) for name, value in told.items() if value is not None}
@@ -230,6 +246,7 @@ def read(data: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         step_up_file=Path(step_up).absolute() if step_up else None,
         keep_days=given.read_by("SMARTID_KEEP_DAYS", _read_periods),
         seal_key=given.number("SMARTID_SEAL_KEY", 1, 1, 999),
+        operator=given.operator(),
         simulation=given.choice("SMARTID_SIMULATION", ("off", "on")) == "on",
     )
     return _checked(settings, given)
@@ -276,6 +293,11 @@ class _Given:
             return tuple(str(ip_network(part)) for part in parts)
         except ValueError as error:
             raise SettingsError(f"{name} must list networks, as 10.0.0.0/8: {error}") from None
+
+    def operator(self) -> str:
+        """Who gives the command: named, or as the system knows them, through sudo as well."""
+        text = self.text("SMARTID_OPERATOR") or self.text("SUDO_USER") or self.text("USER")
+        return re.sub(r"[^A-Za-z0-9._@-]", "_", text or f"uid-{os.getuid()}")[:64]
 
     def read_by(self, name: str, read: Callable[[str], object]) -> str:
         """A text that somebody else reads; here it is made sure that they can."""
@@ -341,9 +363,36 @@ def _refuse_unfit_production(settings: Settings, given: _Given) -> None:
     for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)):
         if url is None:
             raise SettingsError(f"{name} is required when SMARTID_ENV=production")
+    for name, url in settings.outbound().items():
+        if url is not None and urlsplit(url).scheme != "https":
+            raise SettingsError(f"{name} must begin with https:// when SMARTID_ENV=production")
+    if given.text("SMARTID_ALLOW_PLAIN_SERVERS") != "1":
+        _refuse_plain_servers(settings)
     if settings.key_store == "file" and given.text("SMARTID_ALLOW_SOFTWARE_KEYS") != "1":
         raise SettingsError(
             "SMARTID_ALLOW_SOFTWARE_KEYS=1 is required to keep the vault's master key in a file"
             " (SMARTID_KEY_FILE) when SMARTID_ENV=production: an HSM belongs there"
             " (SMARTID_KEY_STORE=pkcs11)"
+        )
+
+
+def _refuse_plain_servers(settings: Settings) -> None:
+    """Refuses: SettingsError, where the books or the gates could be read on the way."""
+    plain = "or SMARTID_ALLOW_PLAIN_SERVERS=1 where the network between is nobody else's"
+    database = urlsplit(settings.database_url or "")
+    asked = dict(parse_qsl(database.query))
+    if database.hostname and asked.get("sslmode") not in ("require", "verify-ca", "verify-full"):
+        raise SettingsError(
+            "DATABASE_URL must say sslmode=verify-full (or verify-ca, require) when"
+            f" SMARTID_ENV=production, {plain}"
+        )
+    redis = urlsplit(settings.redis_url or "")
+    if redis.scheme == "redis":
+        raise SettingsError(
+            f"REDIS_URL must begin with rediss:// or unix:// when SMARTID_ENV=production, {plain}"
+        )
+    if redis.username in (None, "", "default") or not redis.password:
+        raise SettingsError(
+            "REDIS_URL must log in as a user of its own, who may neither flush nor watch"
+            f" (see docs/threat-model.md), {plain}"
         )

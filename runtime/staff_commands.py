@@ -21,7 +21,7 @@ from wallet.access import staff as people
 from wallet.access.members import StaffKind, member_of
 from wallet.identifiers import AgencyId, BankId, Secret
 from wallet.outcomes import Refused
-from wallet.work import SYSTEM, Work
+from wallet.work import Work, operator
 
 staff = typer.Typer(help="Who works here: admins, officers, clerks, agents.", no_args_is_help=True)
 
@@ -60,6 +60,7 @@ def add(
             roles=frozenset(role),
             bank=None if bank is None else BankId(bank),
             agency=None if agency is None else AgencyId(agency),
+            by=operator(context.obj.operator),
         )
 
         async def ticket(work: Work) -> Secret[str] | None:
@@ -68,7 +69,7 @@ def add(
                 return None
             return await passkeys.begin_anew(work, enrolled.id)
 
-        given = await resources.works.perform(SYSTEM, None, ticket)
+        given = await resources.works.perform(operator(context.obj.operator), None, ticket)
         return [f"authenticator: {enrolled.otpauth_uri.reveal()}", *_ticket(given)]
 
     _tell(context.obj, act)
@@ -83,7 +84,7 @@ def passkey(context: typer.Context, login: Login) -> None:
         async def anew(work: Work) -> Secret[str]:
             return await passkeys.begin_anew(work, await people.id_of(work, login))
 
-        return _ticket(await resources.works.perform(SYSTEM, None, anew))
+        return _ticket(await resources.works.perform(operator(context.obj.operator), None, anew))
 
     _tell(context.obj, act)
 
@@ -96,7 +97,7 @@ def disable(context: typer.Context, login: Login) -> None:
         async def out(work: Work) -> None:
             await people.disable(work, await people.id_of(work, login))
 
-        await resources.works.perform(SYSTEM, None, out)
+        await resources.works.perform(operator(context.obj.operator), None, out)
         return [f"{login} is let in no more"]
 
     _tell(context.obj, act)
@@ -108,7 +109,7 @@ def listed(context: typer.Context) -> None:
 
     async def act(resources: Resources) -> list[str]:
         found = await resources.works.read(
-            SYSTEM, None, lambda work: people.everybody(work, 10_000)
+            operator(context.obj.operator), None, lambda work: people.everybody(work, 10_000)
         )
         return [
             f"{one.login:24} {one.kind.value:14} {one.bank or one.agency or '-':10}"

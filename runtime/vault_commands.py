@@ -25,7 +25,7 @@ from wallet.outcomes import Reason, Refused
 from wallet.registry import holders
 from wallet.vault import rotation
 from wallet.vault.keystore import KeyStore
-from wallet.work import SYSTEM, Work, Works
+from wallet.work import SYSTEM, Actor, Work, Works, operator
 
 vault = typer.Typer(help="The keys that seal, and what they seal.", no_args_is_help=True)
 
@@ -60,7 +60,7 @@ def rewrap(context: typer.Context) -> None:
 
     async def act(resources: Resources, store: KeyStore) -> None:
         began = time.monotonic()
-        count = await rewrap_all(resources.works, store)
+        count = await rewrap_all(resources.works, store, operator(context.obj.operator))
         seconds = time.monotonic() - began
         print(f"{count:,} data keys wrapped anew in {seconds:.1f} s")
         print("next: `smartid vault destroy VERSION`, once backups no longer need the old one")
@@ -76,7 +76,7 @@ def destroy(
     """Destroy an older wrapping key for ever. Refused while it still wraps anything."""
 
     async def act(resources: Resources, store: KeyStore) -> None:
-        await destroy_version(resources.works, store, version)
+        await destroy_version(resources.works, store, version, operator(context.obj.operator))
         print(f"wrapping key {version} is destroyed")
 
     _with_store(context.obj, act)
@@ -92,7 +92,7 @@ def shred(
 
     async def act(resources: Resources, _: KeyStore) -> None:
         try:
-            await shred_person(resources, HolderId(holder), reason)
+            await shred_person(resources, HolderId(holder), reason, operator(context.obj.operator))
         except Refused as refused:
             facts = " ".join(f"{name}={fact}" for name, fact in refused.facts.items())
             print(f"smartid: not erased: {refused.reason.value} {facts}", file=sys.stderr)
@@ -114,7 +114,8 @@ def export(
     """What each bank holds on a person, as JSON with a manifest."""
 
     async def act(resources: Resources, _: KeyStore) -> None:
-        held = await export_of(resources.works, HolderId(holder), bank)
+        by = operator(context.obj.operator)
+        held = await export_of(resources.works, HolderId(holder), bank, by)
         text = msgspec.json.format(msgspec.json.encode(held), indent=2)
         if out is None:
             sys.stdout.buffer.write(text + b"\n")
@@ -143,7 +144,7 @@ def told(now: rotation.Standing) -> list[str]:
     return lines + [f"wrapping key {v} IS MISSING: {n:,} data keys" for v, n in lost.items()]
 
 
-async def rewrap_all(works: Works, store: KeyStore) -> int:
+async def rewrap_all(works: Works, store: KeyStore, by: Actor = SYSTEM) -> int:
     """Every data key by the newest wrapping key; answers how many there were."""
     after, count = rotation.FIRST, 0
     while True:
@@ -151,24 +152,26 @@ async def rewrap_all(works: Works, store: KeyStore) -> int:
         async def page(work: Work, after: UUID = after) -> tuple[UUID, int]:
             return await rotation.rewrap(work, store, after=after)
 
-        after, done = await works.perform(SYSTEM, None, page)
+        after, done = await works.perform(by, None, page)
         count += done
         if after == rotation.FIRST:
             return count
 
 
-async def destroy_version(works: Works, store: KeyStore, version: int) -> None:
+async def destroy_version(works: Works, store: KeyStore, version: int, by: Actor = SYSTEM) -> None:
     """Retire in the table first, then destroy: cut off between, nothing is lost."""
 
     async def act(work: Work) -> None:
         await rotation.retire(work, version)
         work.note("vault.retire", str(version))
 
-    await works.perform(SYSTEM, None, act)
+    await works.perform(by, None, act)
     await store.destroy(version)
 
 
-async def shred_person(resources: Resources, holder_id: HolderId, reason: str) -> None:
+async def shred_person(
+    resources: Resources, holder_id: HolderId, reason: str, by: Actor = SYSTEM
+) -> None:
     """Erase a person and all that they were told. Refuses: what `erasure.erase` refuses."""
     person = await resources.works.read(SYSTEM, None, lambda work: holders.by_id(work, holder_id))
 
@@ -176,17 +179,19 @@ async def shred_person(resources: Resources, holder_id: HolderId, reason: str) -
         await erasure.erase(work, resources.vault, holder_id, reason=reason)
         await inbox.forget(work, holder_id)
 
-    await resources.works.perform(SYSTEM, None if person is None else person.bank, act)
+    await resources.works.perform(by, None if person is None else person.bank, act)
 
 
-async def export_of(works: Works, holder_id: HolderId, bank: str | None) -> list[disclosure.Held]:
+async def export_of(
+    works: Works, holder_id: HolderId, bank: str | None, by: Actor = SYSTEM
+) -> list[disclosure.Held]:
     """What every bank, or one, holds on a person, who sees in their feed that it was made."""
 
     async def note(work: Work) -> None:
         work.note("vault.export", str(holder_id), holder_id=holder_id, seen=["export"])
 
-    held = await disclosure.held_by_banks(works, SYSTEM, holder_id)
-    await works.perform(SYSTEM, None, note)
+    held = await disclosure.held_by_banks(works, by, holder_id)
+    await works.perform(by, None, note)
     return [one for one in held if bank is None or one.bank == BankId(bank)]
 
 

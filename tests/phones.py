@@ -10,6 +10,7 @@ from msgspec import Struct
 from simulators.phone_keys import DeviceKey, canonical_of, unbase64url
 from tests.world import WorldHolder
 from wallet.access import challenges, devices, otp, reading
+from wallet.access.authorising import authorise
 from wallet.access.challenges import Gate
 from wallet.access.intents import (
     Asked,
@@ -224,17 +225,9 @@ class Pocket:
     async def with_code(self, kind: IntentKind, shown: dict[str, Any], code: str) -> Outcome:
         """Through the gate, then authorised: as the door does it."""
         assert self.throttle is not None
-        signature = self.signature(shown)
-        gate = await challenges.gate(
-            self.teller,
-            self.vault,
-            self.throttle,
-            self.actor,
-            IntentId(UUID(shown["id"])),
-            code,
-            signature,
-        )
-        return await self.authorise(kind, shown, code=code, gate=gate, signature=signature)
+        lane = authorise_lane(kind, self.vault)
+        tried = self.tried(shown, code=code)
+        return await authorise(self.teller, self.vault, self.throttle, lane, self.actor, tried)
 
 
 def wrong(code: str) -> str:

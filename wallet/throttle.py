@@ -21,7 +21,7 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final
 
 from msgspec import Struct
@@ -52,11 +52,17 @@ class RetryAfter(Struct, frozen=True, kw_only=True):
     seconds: int
 
 
-async def _told(wait: Awaitable[int]) -> Admitted | RetryAfter:
-    wait_us = await wait
-    if wait_us <= 0:
-        return Admitted()
-    return RetryAfter(seconds=max(1, math.ceil(wait_us / 1_000_000)))
+class _Told(Awaitable[Admitted | RetryAfter]):
+    """No coroutine: whoever is gone before waiting for it leaves nothing unfinished."""
+
+    def __init__(self, wait: Awaitable[int]) -> None:
+        self._wait = wait
+
+    def __await__(self) -> Generator[Any, Any, Admitted | RetryAfter]:
+        wait_us = yield from self._wait.__await__()
+        if wait_us <= 0:
+            return Admitted()
+        return RetryAfter(seconds=max(1, math.ceil(wait_us / 1_000_000)))
 
 
 class Verdict(enum.StrEnum):
@@ -126,7 +132,7 @@ class Throttle:
         name = f"{tag}:{bucket}" if tag else bucket
         if not name.isascii() or not name.isprintable() or " " in name:
             name = _fingerprint(name)
-        return _told(self._buckets.take(name, round(60_000_000 / rate_per_minute), burst))
+        return _Told(self._buckets.take(name, round(60_000_000 / rate_per_minute), burst))
 
     async def spend_nonce(self, key: str, ttl_s: int, *, tag: str = "") -> bool:
         """Whether this nonce is new; it is then spent for `ttl_s` seconds.

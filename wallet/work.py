@@ -124,6 +124,11 @@ SYSTEM: Final = Actor(kind=ActorKind.SYSTEM, id="system")
 WORKER: Final = Actor(kind=ActorKind.WORKER, id="worker")
 
 
+def operator(name: str) -> Actor:
+    """Whoever gives a command on the server, by name: the system, but not nobody."""
+    return Actor(kind=ActorKind.SYSTEM, id=f"operator:{name}")
+
+
 class Work:
     """One open transaction: what is read and written in it, and what it leaves behind."""
 

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from api.problems import answered
 from api.resources import Resources
 from api.security import FOR_MACHINES, HouseCaller, StaffCaller, with_permission
+from api.throttling import within_freezes
 from api.wire import Body
 from wallet.access.members import Permission
 from wallet.identifiers import BankId, SmartIdId
@@ -99,6 +100,7 @@ async def freeze(
     idempotency_key: str,
 ) -> FrozenSmartId:
     bank, asked = own(caller), [SmartIdId(smart_id)]
+    await within_freezes(resources, caller)
 
     async def act(work: Work) -> Outcome:
         (answer,) = await smart_ids.freeze_payment(work, asked, by=Party.BANK, reason=data.reason)

@@ -21,8 +21,8 @@ from api.problems import FieldsRefused, answered
 from api.resources import Resources
 from api.security import HolderCaller
 from api.wire import Body, named_field
-from wallet.access import challenges, otp, reading
-from wallet.access.challenges import CODE_DIGITS, Asking, Gate
+from wallet.access import authorising, otp, reading
+from wallet.access.challenges import Asking
 from wallet.access.intents import Asked, Authorising
 from wallet.access.signing import unbase64url
 from wallet.identifiers import IntentId, Secret
@@ -184,21 +184,17 @@ async def _authorise(
         raise Refused(Reason.INVALID_REQUEST, field="otp")
     signature = unbase64url(data.signature, field="signature")
     lanes = kinds_of(app).named(data.kind or await _kind_of(intent_id, caller, resources))
-    gate = Gate.NOT_ASKED
-    if data.otp is not None and len(data.otp) == CODE_DIGITS:
-        teller, vault, throttle = resources.teller, resources.vault, resources.throttle
-        gate = await challenges.gate(
-            teller, vault, throttle, caller.actor, intent_id, data.otp, signature
-        )
     tried = Authorising(
         intent_id=intent_id,
         holder_id=caller.holder_id,
         device_id=caller.device_id,
         signature=signature,
         code=None if data.otp is None else Secret(data.otp),
-        gate=gate,
     )
-    outcome = await resources.teller.ask(lanes.authorise, caller.bank, tried)
+    teller, vault, throttle = resources.teller, resources.vault, resources.throttle
+    outcome = await authorising.authorise(
+        teller, vault, throttle, lanes.authorise, caller.actor, tried
+    )
     done = {"id": str(intent_id), "state": "DONE", "answer": answered(outcome)}
     return msgspec.json.encode(done)
 

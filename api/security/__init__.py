@@ -7,6 +7,7 @@ handler asks for `caller` and gets who the guard named: `HolderCaller`, `StaffCa
 
 from api.security.callers import (
     ANONYMOUS,
+    LOOKING,
     READING,
     HolderCaller,
     StaffCaller,
@@ -28,6 +29,7 @@ from api.security.signatures import (
 __all__ = [
     "ANONYMOUS",
     "FOR_MACHINES",
+    "LOOKING",
     "READING",
     "AtmCaller",
     "HolderCaller",

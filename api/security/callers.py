@@ -25,6 +25,7 @@ from wallet.access import staff_sessions
 from wallet.access.members import Member, Permission, StaffKind
 from wallet.access.sessions import HolderSession, Recognition
 from wallet.access.staff_sessions import Use
+from wallet.identifiers import luhn_valid
 from wallet.outcomes import Reason, Refused
 
 T = TypeVar("T")
@@ -36,6 +37,10 @@ ANONYMOUS: Final = {"anonymous": True}
 
 READING: Final = {"reading": True}
 """`opt=READING`: not a GET, and yet open to a holder whose session may only read by now."""
+
+LOOKING: Final = {"looking": True}
+"""`opt=LOOKING`: at a staff door, not a GET and yet a look: what is looked for is nothing for an
+address. No fresh proof and no key are asked for; where it comes from is."""
 
 LONGEST_KEY: Final = 255
 
@@ -54,6 +59,9 @@ class Machines(NamedTuple):
 
 _BEARER: Final = re.compile(r"Bearer ([A-Za-z0-9_-]{43})")
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+_CODE: Final = re.compile(r"[0-9]{6}|[0-9]{8}|[0-9]{10}")
+_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])(?:9116|[2-6])[0-9]{8,18}(?![0-9A-Za-z])")
+_GROUPED: Final = re.compile(r"(?<=[0-9]{4})[ -](?=[0-9]{4}(?![0-9]))")
 
 
 def holder_door(path: str, handlers: Sequence[Any]) -> Router:
@@ -122,9 +130,17 @@ def idempotency_key(
     """
     if idempotency_key_header is None:
         raise Refused(Reason.IDEMPOTENCY_KEY_MISSING)
-    if not _KEY.fullmatch(idempotency_key_header):
+    if not _KEY.fullmatch(idempotency_key_header) or decide_telling(idempotency_key_header):
         raise Refused(Reason.IDEMPOTENCY_KEY_INVALID)
     return idempotency_key_header
+
+
+def decide_telling(key: str) -> bool:
+    """Whether a key looks like what must not be kept in clear: a code, a card's number."""
+    if _CODE.fullmatch(key):
+        return True
+    found = _NUMBER.findall(_GROUPED.sub("", key))
+    return any(13 <= len(one) <= 19 and luhn_valid(one) for one in found)
 
 
 def resources_of(connection: Connection) -> Resources:
@@ -215,7 +231,7 @@ async def _recognised(kind: StaffKind, connection: Connection, handler: BaseRout
     writes = is_write(connection)
     if writes:
         staff_sessions.decide_csrf(resources.vault, token, csrf_given(connection))
-    use = Use.WRITE if writes else Use.READ
+    use = Use.WRITE if writes and not handler.opt.get("looking") else Use.READ
     if handler.opt.get("session"):
         use = Use.SESSION
     return await staff_sessions.recognise(resources.works, kind, token, use)

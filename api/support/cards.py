@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from api.problems import answered
 from api.resources import Resources
 from api.security import StaffCaller, with_permission
+from api.throttling import within_freezes
 from api.wire import Body
 from wallet.access.members import Permission
 from wallet.cards import control, rows
@@ -57,6 +58,7 @@ async def freeze_card(
             work, CardId(card_id), holder_id=None, by=Freezer.BANK, why=data.reason
         )
 
+    await within_freezes(resources, caller)
     body = msgspec.json.encode([card_id, data])
     bank = await _bank_of(resources, caller, card_id)
     outcome, _ = await resources.works.perform_once(

@@ -8,13 +8,13 @@ agent of one bank finds nobody of another's. Who calls: support agents.
 import re
 from typing import Annotated, Any, Final
 
-from litestar import get
-from litestar.params import Parameter
+from litestar import post
 from msgspec import Meta, Struct
 
 from api.resources import Resources
-from api.security import StaffCaller, with_permission
+from api.security import LOOKING, StaffCaller, with_permission
 from api.support.shown import SEEN, ShownCase, ShownPerson, shown_case, shown_person
+from api.wire import Body
 from wallet.access.members import Permission
 from wallet.disputes import cases, refunds
 from wallet.disputes.cases import Case
@@ -31,15 +31,22 @@ CASES_EACH: Final = 20
 _CASE_NUMBER: Final = re.compile(r"[Dd]-[0-9]{4}-[0-9]{6,12}")
 _STAFF_NO: Final = re.compile(r"[0-9]{10}")
 
-Query = Annotated[
-    str,
-    Parameter(
-        query="q",
-        min_length=3,
-        max_length=40,
-        description="A case number, a staff number (10 digits) or a telephone number, in full.",
-    ),
-]
+
+class Search(Body, frozen=True, kw_only=True):
+    """What the caller on the telephone says of themselves."""
+
+    q: Annotated[
+        str,
+        Meta(
+            min_length=3,
+            max_length=40,
+            description="A case number, a staff number (10 digits) or a telephone number, in full.",
+            examples=["D-2026-000017"],
+        ),
+    ]
+
+    def __repr__(self) -> str:
+        return "Search(***)"
 
 
 class FoundPerson(Struct, frozen=True, kw_only=True):
@@ -56,16 +63,20 @@ class Found(Struct, frozen=True, kw_only=True):
     people: list[FoundPerson]
 
 
-@get(
+@post(
     "/search",
+    status_code=200,
+    opt=LOOKING,
     guards=[with_permission(Permission.CASE_WORK)],
     summary="Find a person or a case",
 )
-async def search(q: Query, caller: StaffCaller, resources: Resources) -> Found:
-    """Two people may share a telephone: all of them are shown."""
+async def search(data: Search, caller: StaffCaller, resources: Resources) -> Found:
+    """Two people may share a telephone: all of them are shown. Asked in a body, for an address is
+    kept by whatever stands between."""
+    q = data.q.strip()
 
     async def look(work: Work) -> Found:
-        by, people = await _people(work, resources, q.strip())
+        by, people = await _people(work, resources, q)
         work.note("support.search", ",".join(by) or "nobody")
         for holder in people:
             work.note("support.found", ",".join(by), holder_id=holder.id, seen=SEEN)
@@ -93,7 +104,7 @@ async def _people(work: Work, resources: Resources, q: str) -> tuple[list[str], 
 
 
 def _telephone(q: str) -> str | None:
-    # "+" in an address that was not encoded arrives as a space.
+    # Often typed with the country's code and without the plus.
     typed = f"+{q}" if q.startswith("855") else q
     try:
         return read_number(typed)

@@ -9,9 +9,11 @@ import pytest
 
 from api.app import create_app
 from api.resources import Resources
+from api.throttling import FREEZES_AT_ONCE
 from runtime import cambodia, seed
 from tests.api.staff_steps import signed_in
 from tests.behind import rows_of_all_banks
+from tests.desk import Desk
 from wallet.clock import TurnedClock
 from wallet.database import Database
 from wallet.identifiers import BankId, new_id
@@ -189,3 +191,22 @@ async def test_another_banks_card_is_not_there_to_be_frozen(
             json={"reason": "reported lost by phone"},
         )
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_one_clerk_freezes_so_many_and_no_more_and_the_alarm_rings(
+    client: httpx.AsyncClient, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {}
+    for login in ("maker.acleda", "checker.acleda"):
+        await desk.enrol(login)
+        headers[login] = await desk.session(login)
+
+    async def freeze(login: str) -> int:
+        keyed = {**headers[login], "idempotency-key": str(new_id())}
+        url, body = f"/v1/bank/smart-ids/{new_id()}/freeze", {"reason": "asked for by nobody"}
+        return (await client.post(url, json=body, headers=keyed)).status_code
+
+    told = [await freeze("maker.acleda") for _ in range(FREEZES_AT_ONCE + 2)]
+    assert told == [404] * FREEZES_AT_ONCE + [429] * 2
+    assert "freezes more than 30" in caplog.text
+    assert await freeze("checker.acleda") == 404, "somebody else's are their own"

@@ -4,6 +4,7 @@ import json
 import unicodedata
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,7 +17,9 @@ from api.app import create_app
 from api.intake import DEEPEST, LONGEST_QUERY, refuse_deep
 from api.problems import FieldsRefused
 from api.resources import Resources
+from api.security import idempotency_key
 from api.wire import Body, decoded
+from wallet.outcomes import Reason, Refused
 
 Dial = Callable[[Litestar], httpx.AsyncClient]
 
@@ -170,3 +173,20 @@ async def test_a_fault_tells_nothing_and_carries_the_headers_too(
     assert answer.status_code == 500
     assert set(answer.headers) >= HEADERS
     assert not any(word in answer.text for word in ("select", "/srv", "RuntimeError"))
+
+
+def test_a_key_that_looks_like_a_code_or_a_cards_number_is_refused() -> None:
+    telling = [
+        "123456", "80514014", "0123456789", "9116010000000001", "order 9116 0100 0000 0001",
+        "4111111111111111", "x:4111-1111-1111-1111", "5555555555554444/2",
+    ]  # fmt: skip
+    for key in telling:
+        with pytest.raises(Refused) as refused:
+            idempotency_key(key)
+        assert refused.value.reason is Reason.IDEMPOTENCY_KEY_INVALID, key
+    plain = [
+        "1", "2026", "601209000016-000016", "4111111111111112", str(UUID(int=2**100)),
+        "0195f4b2c3d4411111111111111111ab", "freeze-1", "601200000001000001",
+    ]  # fmt: skip
+    for key in plain:
+        assert idempotency_key(key) == key

@@ -200,6 +200,12 @@ async def test_the_ministry_reads_no_spending_and_a_bank_no_cards(
     assert readable["smartid_door"] & (MINISTRY_NEVER - {"devices", "pins", "sessions"}) <= {
         "otp_standing"
     }
+    people = {
+        name for name, table in catalogue["tables"].items()
+        if {"holder_id", "account_id"} & set(table["columns"]) or name in ("holders", "accounts")
+    }  # fmt: skip
+    assert len(people) > 30, "what this looks through"
+    assert not readable["smartid_admin"] & people, "who looks after staff reads no people"
     for role in readable.keys() - {"smartid_worker", "smartid_app"}:
         assert not readable[role] & {"audit", "salary_files"} or role == "smartid_agency"
 

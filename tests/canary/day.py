@@ -334,9 +334,7 @@ class Day:
         )
         path = f"/v1/support/disputes/{case['dispute_id']}"
         for asked in (self.holder.staff_no, NUMBER, NUMBER.removeprefix("+")):
-            await self.client.get(
-                "/v1/support/search", params={"q": asked}, headers=self.staff["dara"]
-            )
+            await self.ask("dara", "POST", "/v1/support/search", {"q": asked})
         await self.ask("dara", "GET", path)
         holder = {"case_number": case["case_number"], "reason": "Call back, as the holder asked."}
         shown = await self.ask(

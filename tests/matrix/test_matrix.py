@@ -79,7 +79,7 @@ NEEDS: Final = {
     "post /v1/support/purchase-cases/{case_id}/close": "case.work",
     "get /v1/support/purchases": "case.work",
     "get /v1/support/purchases/{purchase_id}": "case.work",
-    "get /v1/support/search": "case.work",
+    "post /v1/support/search": "case.work",
 }
 """The permission each route of the staff asks for; the empty one: whoever works in that house."""
 
@@ -104,7 +104,6 @@ REACHED: Final = {
 """Refusals and declines that only who reached the object hears."""
 
 QUERIES: Final = {
-    "get /v1/support/search": "?q=Sok",
     "get /v1/support/purchases": "?key=CSS%7CACLB%7CT0001%7C601200000001%7C000001%7C2026-01-12",
 }
 """What a route needs to be asked at all."""

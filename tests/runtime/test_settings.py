@@ -12,8 +12,8 @@ from runtime.settings import Environment, SettingsError
 
 PRODUCTION = {
     "SMARTID_ENV": "production",
-    "DATABASE_URL": "postgresql://db/smartid",
-    "REDIS_URL": "redis://cache/0",
+    "DATABASE_URL": "postgresql://db/smartid?sslmode=verify-full",
+    "REDIS_URL": "rediss://wallet:long@cache/0",
 }
 
 
@@ -87,6 +87,48 @@ def test_production_refuses_a_software_key_store_without_the_flag() -> None:
         settings.read(environ=PRODUCTION)
     allowed = settings.read(environ={**PRODUCTION, "SMARTID_ALLOW_SOFTWARE_KEYS": "1"})
     assert allowed.environment is Environment.PRODUCTION
+
+
+@pytest.mark.parametrize("name", ["TOKEN", "OPERATOR", "OPERATOR_CALLBACK", "SMS", "PUSH"])
+def test_production_dials_nobody_in_clear(name: str) -> None:
+    allowed = {**PRODUCTION, "SMARTID_ALLOW_SOFTWARE_KEYS": "1"}
+    variable = f"SMARTID_{name}_URL"
+    settings.read(environ={**allowed, variable: "https://example.test/x"})
+    with pytest.raises(SettingsError, match=f"{variable} must begin with https"):
+        settings.read(environ={**allowed, variable: "http://example.test/x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgresql://db/smartid"),
+        ("DATABASE_URL", "postgresql://db/smartid?sslmode=prefer"),
+        ("REDIS_URL", "redis://wallet:long@cache/0"),
+        ("REDIS_URL", "rediss://cache/0"),
+        ("REDIS_URL", "rediss://:long@cache/0"),
+        ("REDIS_URL", "rediss://default:long@cache/0"),
+    ],
+)
+def test_production_reaches_its_servers_by_tls_and_redis_as_a_user_of_its_own(
+    name: str, url: str
+) -> None:
+    allowed = {**PRODUCTION, "SMARTID_ALLOW_SOFTWARE_KEYS": "1", name: url}
+    with pytest.raises(SettingsError, match=name) as refused:
+        settings.read(environ=allowed)
+    assert "long" not in str(refused.value), "a refused URL is not repeated"
+    settings.read(environ={**allowed, "SMARTID_ALLOW_PLAIN_SERVERS": "1"})
+    sockets = {"DATABASE_URL": "postgresql:///smartid?host=/run/postgresql"}
+    settings.read(environ={**PRODUCTION, "SMARTID_ALLOW_SOFTWARE_KEYS": "1", **sockets})
+
+
+def test_who_gives_commands_has_a_name() -> None:
+    for given, named in (
+        ({"SMARTID_OPERATOR": "sok.dara", "SUDO_USER": "x"}, "sok.dara"),
+        ({"SUDO_USER": "dara", "USER": "root"}, "dara"),
+        ({"USER": "bop ha\n"}, "bop_ha"),
+    ):
+        assert settings.read(environ=given).operator == named
+    assert settings.read(environ={}).operator.startswith("uid-")
 
 
 def test_a_child_reads_back_the_same_settings(tmp_path: Path) -> None:

@@ -19,7 +19,14 @@ PASSPHRASE = "the mekong turns around in november"
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str, servers: Embedded) -> Settings:
-    return read(tmp_path, {"DATABASE_URL": database_url, "REDIS_URL": servers.redis_url})
+    return read(
+        tmp_path,
+        {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": servers.redis_url,
+            "SMARTID_OPERATOR": "chea.sokha",
+        },
+    )
 
 
 async def run(settings: Settings, *arguments: str, typed: str = "") -> Result:
@@ -51,6 +58,8 @@ async def test_an_admin_is_taken_on_with_authenticator_and_ticket(
         for row in await rows_of_all_banks(database, "select act from audit order by seq")
     ]
     assert acts == ["staff.enrol", "staff.passkey_ticket"]
+    told = await rows_of_all_banks(database, "select distinct actor_id from audit")
+    assert [row["actor_id"] for row in told] == ["operator:chea.sokha"]
 
     again = await run(settings, "passkey", "sok.dara")
     assert re.search(r"passkey ticket: (\S{32})", again.output)

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -165,6 +166,9 @@ def test_a_clean_stop_takes_less_than_ten_seconds_and_leaves_nothing(
 ) -> None:
     """F6."""
     process = serving()
+    for pid in family(settings):
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), "a core would hold keys"
     began = time.monotonic()
     process.terminate()
     assert process.wait(15) == 0

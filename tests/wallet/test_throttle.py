@@ -28,17 +28,18 @@ BINARY = shutil.which("redis-server") or str(
 class Server:
     """A Redis of this test's own, which it may stop and freeze."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.folder = folder
+        self.settings = settings
         self.start()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [BINARY, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            [BINARY, *self.settings, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
         )

@@ -29,6 +29,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from wallet.access import pins
+from wallet.access.evenly import SIGN_IN_S, Evenly
 from wallet.access.hashing import Hashing
 from wallet.access.signing import LOGIN, canonical, signed_by, unbase64url
 from wallet.database import Record
@@ -123,8 +124,8 @@ async def sign_in(
     """Open a session for the device's signature over a fresh nonce and the holder's PIN.
 
     Everything is checked whatever was wrong before it, and every failure is written down in one
-    transaction of the same shape, so that time tells nothing; a wrong PIN is counted, but only for
-    who has the device's key: nobody else can lock a holder out.
+    transaction of the same shape and told evenly, so that time tells nothing; a wrong PIN is
+    counted, but only for who has the device's key: nobody else can lock a holder out.
 
     Refuses: SIGN_IN_FAILED (whatever was wrong), DEVICE_NOT_ACTIVE (only to a phone that proves its
     key), RATE_LIMITED, BUSY, OTP_UNAVAILABLE (no nonces without Redis).
@@ -134,6 +135,7 @@ async def sign_in(
     )
     if isinstance(admitted, RetryAfter):
         raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
+    even = Evenly(SIGN_IN_S)
     fresh = await throttle.take_login_nonce(str(tried.device_id), tried.challenge)
 
     async def look_up(work: Work) -> _Account | None:
@@ -147,10 +149,15 @@ async def sign_in(
     right = await pins.matches(vault, hashing, holder_id, encoded, tried.pin)
     if account is None or not fresh or not signed:
         await _fail_alike(works, tried)
+        await even.refused()
         raise Refused(Reason.SIGN_IN_FAILED)
     if account.state != "ACTIVE":
         raise Refused(Reason.DEVICE_NOT_ACTIVE)
-    return await _decide_and_open(works, account, tried, right=right)
+    signed_in = await _decide_and_open(works, account, tried, right=right)
+    if signed_in is None:
+        await even.refused()
+        raise Refused(Reason.SIGN_IN_FAILED)
+    return signed_in
 
 
 async def _fail_alike(works: Works, tried: LoginTry) -> None:
@@ -168,7 +175,7 @@ async def _fail_alike(works: Works, tried: LoginTry) -> None:
 
 async def _decide_and_open(
     works: Works, account: "_Account", tried: LoginTry, *, right: bool
-) -> SignedIn:
+) -> SignedIn | None:
     token = Secret(secrets.token_urlsafe(32))
 
     async def decide(work: Work) -> SignedIn | None:
@@ -188,10 +195,7 @@ async def _decide_and_open(
         holder_id=account.holder_id,
         device_id=tried.device_id,
     )
-    signed_in = await works.perform(actor, account.bank, decide)
-    if signed_in is None:
-        raise Refused(Reason.SIGN_IN_FAILED)
-    return signed_in
+    return await works.perform(actor, account.bank, decide)
 
 
 async def _open(work: Work, account: "_Account", token: Secret[str]) -> SignedIn | None:

@@ -15,10 +15,12 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
 from wallet.access import passphrases, staff_sessions, totp
+from wallet.access.evenly import SIGN_IN_S, Evenly
 from wallet.access.hashing import Hashing
 from wallet.access.members import Member, Permission, Role, StaffKind, member_of
 from wallet.access.staff_sessions import AT_THE_DOOR, SignedIn
@@ -27,7 +29,7 @@ from wallet.identifiers import AgencyId, BankId, Secret, StaffId, new_id
 from wallet.outcomes import Declined, Reason, Refused
 from wallet.throttle import RetryAfter, Throttle
 from wallet.vault import Vault
-from wallet.work import SYSTEM, Work, Works
+from wallet.work import SYSTEM, Actor, Work, Works
 
 __all__ = ["Member", "Permission", "Role", "SignedIn", "StaffKind", "member_of"]
 
@@ -83,6 +85,7 @@ async def enrol(
     bank: BankId | None = None,
     agency: AgencyId | None = None,
     totp_secret: str | None = None,
+    by: Actor = SYSTEM,
 ) -> Enrolled:
     """Take one person on: 15 to 128 characters of passphrase, a fresh authenticator secret unless
     one is given. Refuses: PASSPHRASE_WEAK, CONFLICT (login taken; roles: none, unknown or not for
@@ -109,7 +112,7 @@ async def enrol(
             raise Refused(Reason.CONFLICT, field="roles") from None
         work.note("staff.enrol", str(staff_id), reason=f"{kind.value}: {','.join(sorted(roles))}")
 
-    await works.perform(SYSTEM, None, add)
+    await works.perform(by, None, add)
     uri = totp.provisioning_uri(secret, account=login, issuer=ISSUER)
     return Enrolled(id=staff_id, totp_secret=Secret(secret), otpauth_uri=Secret(uri))
 
@@ -117,7 +120,8 @@ async def enrol(
 async def sign_in(
     works: Works, vault: Vault, hashing: Hashing, throttle: Throttle, tried: SignInTry
 ) -> SignedIn:
-    """Open a session for passphrase and time code; a failure is counted and committed first.
+    """Open a session for passphrase and time code; a failure is counted and committed first, and
+    told evenly.
 
     Refuses: SIGN_IN_FAILED (whatever was wrong: login, kind, passphrase, code, lock), RATE_LIMITED,
     BUSY.
@@ -126,6 +130,7 @@ async def sign_in(
     admitted = await throttle.admit(bucket, SIGN_INS_PER_MINUTE, SIGN_INS_PER_MINUTE)
     if isinstance(admitted, RetryAfter):
         raise Refused(Reason.RATE_LIMITED, retry_after_s=admitted.seconds)
+    even = Evenly(SIGN_IN_S)
 
     async def look_up(work: Work) -> str | None:
         encoded: str | None = await work.value(_HASH_BY_LOGIN, tried.login, tried.kind)
@@ -149,6 +154,7 @@ async def sign_in(
 
     signed_in = await works.perform(AT_THE_DOOR, None, decide)
     if signed_in is None:
+        await even.refused()
         raise Refused(Reason.SIGN_IN_FAILED)
     return signed_in
 
@@ -262,6 +268,7 @@ async def _prove(
         secret = opened.reveal().decode("ascii")
     step = totp.matching_step(secret, code.reveal(), work.now)
     if account is None or account.disabled_at is not None or _is_locked(account, work.now):
+        await work.execute(_COUNT_FAILURE, _NOBODY, 0, None)
         return False
     right = also and step is not None
     if right and await work.execute(_ACCEPT_STEP, account.id, step) == "UPDATE 1":
@@ -295,7 +302,8 @@ def _keyed(vault: Vault, passphrase: Secret[str]) -> bytes:
 
 _SCOPE: Final = "staff"
 _DUMMY_SECRET: Final = "A" * 32
-"""For a login that does not exist, so that its answer takes as long."""
+_NOBODY: Final = StaffId(UUID(int=0))
+"""For a login that does not exist or is let in no more, so that its answer takes as long."""
 
 _ADD: Final = """
 insert into staff

@@ -58,6 +58,9 @@ class Office:
             f"/v1/support{path}", headers=self._headers(login), params=query
         )
 
+    async def search(self, login: str, typed: str) -> Answer:
+        return await self.post(login, "/search", {"q": typed})
+
     async def post(self, login: str, path: str, body: Any, *, key: str | None = None) -> Answer:
         return await self.client.post(
             f"/v1/support{path}",

@@ -172,7 +172,7 @@ async def test_every_look_at_a_person_stands_in_their_feed_with_what_was_seen(
     office: Office,
 ) -> None:
     case = await office.case_of(500_000)
-    await office.get("dara", "/search", q=office.counter.holder.staff_no)
+    await office.search("dara", office.counter.holder.staff_no)
     await office.get("dara", f"/disputes/{case['dispute_id']}")
     found = await looks(office)
     assert [one["act"] for one in found] == ["dispute.view", "support.found"]
