@@ -96,8 +96,9 @@ def code(answer: httpx.Response) -> str:
 
 
 async def test_an_approver_does_nothing_before_a_passkey_is_shown(bopha: Browser) -> None:
-    for path in ("/disputes", "/search?q=0123456789", "/emergency-access"):
-        refused = await bopha.send("GET", path)
+    looks = [("GET", "/disputes", None), ("GET", "/emergency-access", None)]
+    for method, path, body in [*looks, ("POST", "/search", {"q": "0123456789"})]:
+        refused = await bopha.send(method, path, body)
         assert (refused.status_code, code(refused)) == (403, "passkey_required")
     assert await bopha.write() == "passkey_required"
     before = bopha.headers

@@ -100,6 +100,7 @@ def test_production_refuses_to_start_with_it() -> None:
         "SMARTID_ENV": "production",
         "DATABASE_URL": "postgresql://db/smartid",
         "REDIS_URL": "redis://cache",
+        "SMARTID_ALLOW_PLAIN_SERVERS": "1",
         "SMARTID_ALLOW_SOFTWARE_KEYS": "1",
     }
     assert not read(environ=production).simulation

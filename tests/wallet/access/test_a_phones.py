@@ -64,61 +64,6 @@ async def rows(works: Works, sql: str, *arguments: Any) -> list[Record]:
     return await works.read(SYSTEM, None, lambda work: work.rows(sql, *arguments))
 
 
-# A9
-
-
-async def times_of(doors: list[Door]) -> dict[str, list[float]]:
-    """How long each sort of failed sign-in took, one after the other and mixed."""
-    taken: dict[str, list[float]] = {"unknown": [], "key": [], "pin": []}
-    for _ in range(4):
-        for door in doors:
-            mistakes: dict[str, dict[str, Any]] = {
-                "unknown": {"device_id": DeviceId(new_id())},
-                "key": {"key": DeviceKey.fresh()},
-                "pin": {"pin": WRONG_PIN},
-            }
-            for sort, mistake in mistakes.items():
-                device = mistake.get("device_id", door.pocket.device_id)
-                mistake["challenge"] = await door.throttle.issue_login_nonce(str(device))
-                began = time.perf_counter()
-                assert await why(door.sign_in(**mistake)) == "sign_in_failed"
-                taken[sort].append(time.perf_counter() - began)
-    return taken
-
-
-def told_apart(one: list[float], other: list[float]) -> float:
-    """The area under the curve of the best classifier by time: 0.5 is a coin."""
-    wins = sum((a > b) + (a == b) / 2 for a in one for b in other)
-    share = wins / (len(one) * len(other))
-    return max(share, 1 - share)
-
-
-async def test_a9_every_failed_sign_in_leaves_the_same_trace(door: Door, works: Works) -> None:
-    await times_of([door])
-    found = await rows(works, "select actor_kind, subject from audit where act = 'session.failed'")
-    assert len(found) == 12, "unknown phone, wrong key and wrong PIN are each written down"
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-async def test_a9_two_thousand_failures_of_each_sort_are_not_told_apart_by_time(
-    works: Works, teller: Teller, vault: Vault, hashing: Hashing, throttle: Throttle
-) -> None:
-    doors = []
-    for _ in range(500):
-        person = await world.holder(works, vault=vault)
-        pocket = await Pocket(works, teller, vault, person, throttle=throttle).pair()
-        await with_pin(pocket, hashing)
-        doors.append(Door(pocket, hashing, throttle))
-    taken = await times_of(doors)
-    medians = {sort: statistics.median(some) * 1000 for sort, some in taken.items()}
-    pairs = [("unknown", "key"), ("unknown", "pin"), ("key", "pin")]
-    areas = {pair: told_apart(taken[pair[0]], taken[pair[1]]) for pair in pairs}
-    print(medians, areas)
-    assert max(medians.values()) - min(medians.values()) < 2, medians
-    assert max(areas.values()) < 0.55, areas
-
-
 # A14, and what goes with a change of phone or number
 
 
