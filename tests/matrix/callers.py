@@ -56,13 +56,13 @@ class Caller:
         self.door = door
         self.realm = realm
         self.permissions = permissions
-        self._headers = dict(headers or {})
+        self.headers = dict(headers or {})
 
     def __repr__(self) -> str:
         return self.name
 
     async def ask(self, asked: Asked) -> httpx.Response:
-        headers = {**self._headers, **_told(asked)}
+        headers = {**self.headers, **_told(asked)}
         content = _content(asked)
         if asked.path.endswith("/stream"):
             return await self._opened(asked, headers)
