@@ -215,7 +215,8 @@ class Day:
         assert len(self.outside.gateway.messages.to()) == 1
         self.secrets.learn("sealed code", pushed.sealed)
         text = self.phone.key.decrypt(pushed.sealed)["text"]
-        assert set(re.findall(r"\b[0-9]{8}\b", text)) & self.secrets["sent code"], "it was heard"
+        [code] = re.findall(r"\b[0-9]{8}\b", text)
+        self.secrets.learn("sent code", code)
         await self.later()
         await self.phone.do("qr.pay", code=code_of(self.clock, amount="600000"))
         accounts = await self.phone.get("/accounts")
