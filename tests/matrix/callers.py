@@ -80,11 +80,11 @@ class Signing(Caller):
 
     def __init__(self, host: AtmHost, client: httpx.AsyncClient, name: str, **told: Any) -> None:
         super().__init__(client, name, **told)
-        self._host = host
+        self.host = host
 
     async def ask(self, asked: Asked) -> httpx.Response:
         body = _content(asked) or b""
-        request = self._host.signed(asked.method, asked.path, body, key=str(uuid4()))
+        request = self.host.signed(asked.method, asked.path, body, key=str(uuid4()))
         if asked.kind is not None:
             request.headers["content-type"] = asked.kind
         return await self.client.send(request)
