@@ -212,6 +212,28 @@ def test_links_in_the_docs_lead_somewhere() -> None:
                 assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
 
 
+def test_every_decision_stands_in_the_list_in_order() -> None:
+    page = ROOT / "docs" / "decisions"
+    told = re.findall(r"^- \[(\d+)\]\((.+?)\): \S", (page / "README.md").read_text("utf-8"), re.M)
+    records = sorted(one.name for one in page.glob("[0-9]*.md"))
+    assert [name for _, name in told] == records
+    for number, name in told:
+        title = (page / name).read_text(encoding="utf-8").splitlines()[0]
+        assert title.startswith(f"# {number}. "), name
+        assert name.startswith(f"{int(number):04d}-")
+
+
+def test_every_setting_that_is_told_of_exists_and_every_one_there_is_is_told_of() -> None:
+    source = (ROOT / "runtime" / "settings.py").read_text(encoding="utf-8")
+    there_are = set(re.findall(r"\bSMARTID_[A-Z0-9_]+\b", source))
+    own = {"SMARTID_POSTGRES_PASSWORD", "SMARTID_REDIS_PASSWORD"}  # compose's, parts of its URLs
+    for page in (path for path in committed() if path.endswith((".md", "compose.yaml"))):
+        named = set(re.findall(r"\bSMARTID_[A-Z0-9_]+\b", (ROOT / page).read_text("utf-8")))
+        assert named <= there_are | own, page
+    table = set(re.findall(r"\bSMARTID_[A-Z0-9_]+\b", source.split('"""')[1]))
+    assert there_are <= table, "the table at the top tells of all"
+
+
 def committed() -> list[str]:
     """Every path under version control; without git, what such a checkout would hold."""
     try:

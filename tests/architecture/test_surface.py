@@ -169,6 +169,23 @@ def test_every_operation_says_who_may_call_it_or_is_named_open() -> None:
     assert told <= schemes | {"open"}
 
 
+UNDESCRIBED = {"/docs", "/docs/start.js", "/docs/assets/{name}", "/metrics", "/openapi.json"}
+"""The pages about the API, and what a collector reads: the edge keeps them inside."""
+
+
+def test_no_route_is_served_that_is_not_described() -> None:
+    """B20: what the document leaves out, no matrix would ask for."""
+    served = {
+        f"{method} {re.sub(r':[a-z]+}', '}', route.path)}".lower()
+        for route in application().routes
+        for method in getattr(route, "methods", set()) - {"OPTIONS", "HEAD"}
+    }
+    described = {one.name.lower() for one in OPERATIONS}
+    hidden = {name.split()[1] for name in served - described}
+    assert hidden <= UNDESCRIBED
+    assert len(served) >= len(described) > 100
+
+
 def test_a_door_is_for_its_own_callers() -> None:
     doors = {
         "mobile": "holder",

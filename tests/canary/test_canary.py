@@ -31,10 +31,10 @@ from tests.desk import SECRET, Desk
 from wallet.clock import TurnedClock
 
 CARRIED = {
-    "PIN", "authenticator secret", "card number", CHECK_VALUE, "claim link", "claim reference",
-    "csrf token", "machine key", "master key", "pairing code", "pairing secret", "passkey ticket",
-    "passphrase", "push address", "recovery code", "sent code", "session token", "staff session",
-    "telephone number", "time code", TOPPED_UP_KIND,
+    "PIN", "authenticator secret", "callback secret", "card number", CHECK_VALUE, "claim link",
+    "claim reference", "csrf token", "machine key", "master key", "pairing code", "pairing secret",
+    "passkey ticket", "passphrase", "push address", "recovery code", "sealed code", "sent code",
+    "session token", "staff session", "telephone number", "time code", TOPPED_UP_KIND,
 }  # fmt: skip
 """What the day must have carried, or the search proves nothing."""
 

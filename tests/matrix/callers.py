@@ -56,13 +56,13 @@ class Caller:
         self.door = door
         self.realm = realm
         self.permissions = permissions
-        self._headers = dict(headers or {})
+        self.headers = dict(headers or {})
 
     def __repr__(self) -> str:
         return self.name
 
     async def ask(self, asked: Asked) -> httpx.Response:
-        headers = {**self._headers, **_told(asked)}
+        headers = {**self.headers, **_told(asked)}
         content = _content(asked)
         if asked.path.endswith("/stream"):
             return await self._opened(asked, headers)
@@ -80,11 +80,11 @@ class Signing(Caller):
 
     def __init__(self, host: AtmHost, client: httpx.AsyncClient, name: str, **told: Any) -> None:
         super().__init__(client, name, **told)
-        self._host = host
+        self.host = host
 
     async def ask(self, asked: Asked) -> httpx.Response:
         body = _content(asked) or b""
-        request = self._host.signed(asked.method, asked.path, body, key=str(uuid4()))
+        request = self.host.signed(asked.method, asked.path, body, key=str(uuid4()))
         if asked.kind is not None:
             request.headers["content-type"] = asked.kind
         return await self.client.send(request)

@@ -1,12 +1,17 @@
 """The API answers as its document says, whatever it is asked and whoever asks: no 500, no status,
-content type or body that is not described.
+content type or body that is not described, and no refusal that tells of the inside.
 
 Requests are made by schemathesis from the document itself: right ones about things that are there,
 and ones wrong in one way each. They are drawn with a fixed seed and sent in this process; a stream
-is not opened. The long form draws more of them.
+is not opened. Each is asked by a stranger, by some who belong there, of every kind that does, and
+by somebody who does not; all of the matrix's callers take their turns. In the long form more are
+drawn, and each is asked by all who belong there.
 """
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import count, groupby
 from typing import Any
 
 import httpx
@@ -38,6 +43,14 @@ CHECKS = [
 ENDING = ("disable", "device-revocations", "phone-numbers", "pairings/confirm", "sessions/current")
 """Asked of the owner, these end what the others need; the matrix asks them at its end."""
 
+INSIDE = re.compile(
+    rb"Traceback|\.py\b|line [0-9]+, in|asyncpg|msgspec|litestar|uvicorn|granian|redis-py|python/"
+    rb"|postgresql|SQLSTATE|\bselect\b.+\bfrom\b|\binsert into\b|\bupdate\b.+\bset\b"
+    rb"|/(usr|home|work|tmp|app|opt)/|0x[0-9a-f]{8}",
+    re.IGNORECASE,
+)
+"""B17: what a refusal would give away of code, statements, versions or paths."""
+
 
 def drawn(operation: Any, mode: GenerationMode, times: int, **fixed: Any) -> list[Any]:
     """So many requests of an operation, the same in every run."""
@@ -63,12 +76,15 @@ def drawn(operation: Any, mode: GenerationMode, times: int, **fixed: Any) -> lis
 
 
 class Asking:
-    """Every operation asked as the document describes it, by who may and by a stranger."""
+    """Every operation asked as the document describes it. `everybody`: by all who may, each time;
+    else by two of them in turn, and one of each kind."""
 
-    def __init__(self, furniture: Furniture) -> None:
+    def __init__(self, furniture: Furniture, *, everybody: bool = False) -> None:
         self._matrix = Matrix(furniture)
         self._routes = {route.name: route for route in ROUTES}
-        self.asked = 0
+        self._everybody = everybody
+        self._turns = count()
+        self.asked: Counter[str] = Counter()
 
     async def wrong(self, times: int) -> list[str]:
         found: list[str] = []
@@ -76,19 +92,31 @@ class Asking:
         for one in described:
             operation = one.ok()
             name = f"{operation.method.lower()} {operation.path}"
-            callers = list(self._callers(name))
             for case in self._cases(name, operation, times):
-                for caller in callers:
+                for caller in self._callers(name):
                     found += await self._told(name, case, caller)
         return found
 
-    def _callers(self, name: str) -> Iterator[Caller]:
-        route = self._routes.get(name)
-        yield self._matrix.callers[0]
+    def _callers(self, name: str) -> list[Caller]:
+        route, everyone = self._routes.get(name), self._matrix.callers
+        strangers = [one for one in everyone if one.scheme is None]
         if route is None or name.endswith("/stream") or route.path.endswith(ENDING):
-            return
-        allowed = [one for one in self._matrix.callers if self._matrix.may(route, one)]
-        yield from allowed[:2]
+            return self._turn(strangers, 1)
+        allowed = [one for one in everyone if self._matrix.may(route, one)]
+        others = [one for one in everyone if one.scheme and one not in allowed]
+        chosen = allowed if self._everybody else self._of_each_kind(allowed)
+        return [*self._turn(strangers, 1), *chosen, *self._turn(others, 1)]
+
+    def _of_each_kind(self, allowed: list[Caller]) -> list[Caller]:
+        kinds = [list(of_kind) for _, of_kind in groupby(allowed, key=lambda one: one.scheme)]
+        return [
+            one for of_kind in kinds for one in self._turn(of_kind, 2 if len(kinds) == 1 else 1)
+        ]
+
+    def _turn(self, callers: Sequence[Caller], number: int) -> list[Caller]:
+        """So many of them, others each time."""
+        first = next(self._turns)
+        return [callers[(first + n) % len(callers)] for n in range(min(number, len(callers)))]
 
     def _cases(self, name: str, operation: Any, times: int) -> Iterator[Any]:
         route = self._routes.get(name)
@@ -100,7 +128,7 @@ class Asking:
         return {place: self._matrix.placed(route, place, own=True) for place in route.places}
 
     async def _told(self, name: str, case: Any, caller: Caller) -> list[str]:
-        self.asked += 1
+        self.asked[caller.name] += 1
         kwargs = case.as_transport_kwargs(base_url="https://wallet.smartid.test")
         sent = httpx.Request(
             kwargs["method"],
@@ -124,6 +152,8 @@ class Asking:
             case.validate_response(answer, checks=CHECKS)
         except FailureGroup as error:
             return [f"{name}, {caller}: {answer.status_code} {_first_line(error)}"]
+        if answer.is_error and (given := INSIDE.search(answer.content)):
+            return [f"{name}, {caller}: {answer.status_code} tells {given[0]!r}"]
         return []
 
 
@@ -135,10 +165,11 @@ async def test_every_answer_is_as_described(furniture: Furniture) -> None:
     asking = Asking(furniture)
     wrong = await asking.wrong(1)
     assert not wrong, "\n" + "\n".join(wrong)
-    assert asking.asked > 400
+    assert asking.asked.total() > 900
+    assert set(asking.asked) == {one.name for one in furniture.callers}, "somebody never asked"
 
 
 @pytest.mark.long
 async def test_every_answer_is_as_described_at_length(furniture: Furniture) -> None:
-    wrong = await Asking(furniture).wrong(25)
+    wrong = await Asking(furniture, everybody=True).wrong(25)
     assert not wrong, "\n" + "\n".join(sorted(set(wrong)))

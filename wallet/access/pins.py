@@ -26,6 +26,13 @@ FAILURES_TO_LOCK: Final = 5
 FIRST_LOCK: Final = timedelta(minutes=30)
 LONGEST_LOCK: Final = timedelta(hours=24)
 _SIX_DIGITS: Final = re.compile(r"[0-9]{6}")
+_WALKED: Final = frozenset({
+    "102030", "112358", "123654", "142536", "147258", "147852", "159357", "159753",
+    "246810", "258369", "357159", "357951", "369258", "456123", "456852", "654987",
+    "741852", "741963", "753159", "753951", "789456", "852147", "951357", "951753",
+    "963852",
+})  # fmt: skip
+"""Columns, rows and diagonals of a keypad, and what is tried right after them."""
 
 
 class Pin(Struct, frozen=True, kw_only=True):
@@ -90,13 +97,13 @@ async def free(work: Work, holder_id: HolderId) -> bool:
 
 def decide_strength(pin: str) -> None:
     """Refuses: PIN_WEAK for what is not six ASCII digits, runs (123456, 987654), one digit, two
-    alternating, a half repeated or mirrored."""
+    alternating, a half repeated or mirrored, and what fingers walk on a keypad."""
     if not _SIX_DIGITS.fullmatch(pin):
         raise Refused(Reason.PIN_WEAK)
     steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
     repeats = pin[:3] == pin[3:] or pin[:2] * 3 == pin or pin[:3] == pin[:2:-1]
     pairs = pin[0] == pin[1] and pin[2] == pin[3] and pin[4] == pin[5]
-    if steps in ({0}, {1}, {9}) or repeats or pairs:
+    if steps in ({0}, {1}, {9}) or repeats or pairs or pin in _WALKED:
         raise Refused(Reason.PIN_WEAK)
 
 

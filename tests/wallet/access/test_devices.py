@@ -287,7 +287,7 @@ async def test_no_code_secret_or_pin_stands_in_any_table(
 def test_obvious_pins_are_not_taken() -> None:
     weak = ("000000", "123456", "654321", "012345", "890123", "121212", "123123", "112233",
             "123321", "12345", "1234567", "12345a", "１２３４５７", "១២៣៤៥៧", "",
-            "998877")  # fmt: skip
+            "998877", "147258", "159753", "789456", "852147", "112358")  # fmt: skip
     for pin in weak:
         with pytest.raises(Refused) as refused:
             pins.decide_strength(pin)
