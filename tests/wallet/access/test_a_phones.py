@@ -100,7 +100,6 @@ async def test_a9_every_failed_sign_in_leaves_the_same_trace(door: Door, works: 
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
 async def test_a9_two_thousand_failures_of_each_sort_are_not_told_apart_by_time(
     works: Works, teller: Teller, vault: Vault, hashing: Hashing, throttle: Throttle
 ) -> None:

@@ -116,7 +116,6 @@ async def test_a9_each_sort_of_wrong_has_one_answer(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
 async def test_a9_unknown_login_wrong_passphrase_and_wrong_code_take_the_same_time(
     desk: Desk,
 ) -> None:
@@ -124,7 +123,6 @@ async def test_a9_unknown_login_wrong_passphrase_and_wrong_code_take_the_same_ti
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
 async def test_a9_a_code_never_sent_and_one_mistyped_take_the_same_time(
     works: Works, teller: Teller, vault: Vault, throttle: Throttle
 ) -> None:
