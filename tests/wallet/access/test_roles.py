@@ -94,9 +94,18 @@ async def test_one_admin_asks_another_makes_it_and_the_one_concerned_is_signed_o
     assert told[-1][2] == "maker -> checker: takes over"
 
 
-async def test_neither_the_one_who_asked_nor_the_one_concerned_approves(desk: Desk) -> None:
+async def test_neither_the_one_who_asked_nor_the_one_concerned_approves(
+    desk: Desk, database_url: str
+) -> None:
+    import asyncpg
+
     change = await ask(desk)
     assert await refused(approve(desk, change, by="admin.one")) is Reason.FOUR_EYES
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("insert into staff_roles values ('trainee', false, array['admin'])")
+    await owner.close()
+    theirs = await ask(desk, "admin.two", frozenset({"admin", "trainee"}))
+    assert await refused(approve(desk, theirs, by="admin.two")) is Reason.FOUR_EYES
     own = await ask(desk, "dara", frozenset({"agent", "supervisor"}))
     assert isinstance(await approve(desk, own, by="admin.three"), Done)
 
