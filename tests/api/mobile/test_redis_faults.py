@@ -8,6 +8,7 @@ codes, with nobody's help.
 import asyncio
 import contextlib
 import signal
+import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -39,8 +40,8 @@ from wallet.work import SYSTEM, Work, Works
 __all__ = ["atm"]
 
 QUICKLY_S = 0.6
-"""In Redis calls; what the rest of a request takes on a busy machine comes on top."""
-REST_S = 0.4
+BUSY_S = 1.5
+"""What a machine that runs other tests beside may add to one request, though not to most."""
 
 
 class Wire:
@@ -225,7 +226,8 @@ async def test_e5_codes_are_503_within_600_ms_signed_acts_go_on_and_it_heals_by_
         refused.append(await told(act()))
     for status, code, seconds in refused:
         assert (status, code) == (503, "otp_unavailable")
-        assert seconds < QUICKLY_S + REST_S, refused
+        assert seconds < QUICKLY_S + BUSY_S, refused
+    assert statistics.median(seconds for _, _, seconds in refused) < QUICKLY_S, refused
     for number in range(3):
         paid = await told(phone.do("qr.pay", code=code_of(clock, bill=f"B{number}")))
         assert paid[:2] == (200, "done")

@@ -1,28 +1,13 @@
 """H4: tests test something. A fault is planted in a copy of the program, and the test that stands
 against it must fail there. The short form holds the table to the source, the long one runs it."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-COPIED = ("wallet", "api", "notifications", "runtime", "simulators", "tests", "pyproject.toml")
+from tests.planted import Fault, assert_caught, copied_to, unplantable
+
 ACCESS, TESTS = "wallet/access", "tests/wallet/access"
-
-
-class Fault(NamedTuple):
-    """`right` stands once in `file`; with `wrong` in its place, `caught_by` fails."""
-
-    file: str
-    right: str
-    wrong: str
-    caught_by: str
-
 
 FAULTS = {
     "a step used before": Fault(
@@ -88,41 +73,15 @@ FAULTS = {
 
 
 def test_every_fault_can_be_planted_and_its_test_exists() -> None:
-    for name, fault in FAULTS.items():
-        assert (ROOT / fault.file).read_text("utf-8").count(fault.right) == 1, name
-        file, _, test = fault.caught_by.partition("::")
-        assert f"def {test}(" in (ROOT / file).read_text("utf-8"), name
+    assert unplantable(FAULTS.values()) == []
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("copy")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name)
-        else:
-            shutil.copy(ROOT / name, folder / name)
-    return folder
-
-
-def outcome_of(test: str, folder: Path) -> int:
-    """As pytest exits: 0 all passed, 1 some failed, anything else it could not be run."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True,
-    )  # fmt: skip
-    return ran.returncode
+    return copied_to(tmp_path_factory.mktemp("copy"))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", FAULTS)
 def test_h4_a_planted_fault_is_caught(name: str, copy: Path) -> None:
-    fault = FAULTS[name]
-    file = copy / fault.file
-    right = file.read_text("utf-8")
-    assert outcome_of(fault.caught_by, copy) == 0, "without the fault it passes"
-    file.write_text(right.replace(fault.right, fault.wrong), "utf-8")
-    try:
-        assert outcome_of(fault.caught_by, copy) == 1, "and with it, fails"
-    finally:
-        file.write_text(right, "utf-8")
+    assert_caught(FAULTS[name], copy)
