@@ -8,7 +8,7 @@ import pytest
 from tests.planted import Fault, assert_caught, copied_to, unplantable
 
 ROOM, TESTS = "wallet/authorisations", "tests/wallet/authorisations"
-ANY = f"{TESTS}/test_properties.py::test_any_messages_leave_everything_in_agreement"
+ANY = f"{TESTS}/test_properties.py::test_any_messages_leave_everything_in_agreement_500_times"
 
 FAULTS = {
     "what is beyond has no case": Fault(
@@ -30,12 +30,16 @@ FAULTS = {
     "an advice allows nothing": Fault(
         f"{ROOM}/requests.py", "allowed_s=max(before, total)", "allowed_s=before", ANY,
     ),
-    "what was taken counts against no limit": Fault(
-        f"{ROOM}/settling.py",
-        "counted = counter.recount(life, message, reheld, total)", "counted = reheld", ANY,
+    "what is released counts on": Fault(
+        f"{ROOM}/releasing.py",
+        "return counter.recount(life, message, held, min(total, held.counted_minor))",
+        "return held",
+        f"{TESTS}/test_life.py::test_what_is_released_is_there_to_be_spent_again_that_day",
     ),
-    "a repeat is decided anew": Fault(
-        f"{ROOM}/serving.py", "if counter.lives.answered(message) is not None:", "if False:", ANY,
+    "another message under the same key": Fault(
+        f"{ROOM}/serving.py",
+        "if own and event.fingerprint != message.fingerprint:", "if False:",
+        f"{TESTS}/test_life.py::test_one_key_with_other_content_is_its_own_reason_fineract_2485",
     ),
 }  # fmt: skip
 

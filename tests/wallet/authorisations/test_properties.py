@@ -1,7 +1,8 @@
 """Whatever a network sends, in whatever order: books, limits and purchases agree, and what is held
 and taken together is never beyond what was allowed, but for what was forced, which has a case."""
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.wallet.authorisations.till import Till
@@ -37,13 +38,29 @@ STEPS = st.lists(
 FIRST = {Kind.AUTHORIZATION, Kind.FINANCIAL}
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+Steps = list[tuple[Kind, int, int, bool, bool]]
+FREE = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12
 )
+
+
+@FREE
 @given(steps=STEPS)
-async def test_any_messages_leave_everything_in_agreement(
-    till: Till, steps: list[tuple[Kind, int, int, bool, bool]]
+async def test_any_messages_leave_everything_in_agreement(till: Till, steps: Steps) -> None:
+    await all_agrees_after(till, steps)
+
+
+@pytest.mark.long
+@settings(FREE, max_examples=500, phases=[Phase.generate])
+@given(steps=STEPS)
+async def test_any_messages_leave_everything_in_agreement_500_times(
+    till: Till, steps: Steps
 ) -> None:
+    """Not made simpler when it fails: planted faults are looked for by it."""
+    await all_agrees_after(till, steps)
+
+
+async def all_agrees_after(till: Till, steps: Steps) -> None:
     await till.open(khr=20_000)
     begun: list[Message] = []
     for kind, minor, which, flag, twice in steps:
