@@ -5,6 +5,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import uvloop
+
 from benchmarks import (
     authorisations,
     cards,
@@ -43,12 +45,12 @@ MEASURES: Final[dict[str, Callable[[Asked], object]]] = {
         secured.main(320 if asked.quick else 1_920, asked.rounds[1])
     ),
     "cards": lambda asked: asyncio.run(cards.main(*asked.rounds)),
-    "authorisations": lambda asked: asyncio.run(
+    "authorisations": lambda asked: uvloop.run(
         authorisations.main(*asked.rounds, 4_000 if asked.quick else authorisations.CARDS)
     ),
     "overload": lambda asked: asyncio.run(overload.main(*asked.rounds)),
     "salary": lambda asked: salary_day.run(20_000 if asked.quick else 220_000),
-    "payday": lambda asked: asyncio.run(payday.main(20_000 if asked.quick else 220_000)),
+    "payday": lambda asked: uvloop.run(payday.main(20_000 if asked.quick else 220_000)),
     "prove": lambda asked: asyncio.run(prove.main(asked.transfers, *asked.rounds)),
     "statements": lambda asked: asyncio.run(
         statements.main(300_000 if asked.quick else 10_000_000)

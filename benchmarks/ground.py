@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
+
+import asyncpg
 
 from runtime.embedded import Embedded
 from wallet import migrations
@@ -27,6 +29,7 @@ async def ground() -> AsyncIterator[SimpleNamespace]:
         Embedded.open(Path(folder) / "data") as servers,
     ):
         await migrations.upgrade(servers.database_url)
+        await _as_after_a_while(servers.database_url)
         database = await Database.connect(
             servers.database_url, largest=20, statement_timeout_s=120, lock_timeout_s=30
         )
@@ -40,6 +43,23 @@ async def ground() -> AsyncIterator[SimpleNamespace]:
             )
         finally:
             await database.close()
+
+
+SEGMENTS: Final = 120
+"""About what `max_wal_size` lets stand between two checkpoints, at 16 MiB each."""
+
+
+async def _as_after_a_while(url: str) -> None:
+    """Log segments to write over, as a server has that was through a checkpoint or two. A fresh one
+    fills each new segment with zeros while all commits wait, 30 to 100 ms every second or two."""
+    raw = await asyncpg.connect(url)
+    try:
+        for _ in range(SEGMENTS):
+            await raw.execute("select pg_logical_emit_message(true, 'benchmarks', '')")
+            await raw.execute("select pg_switch_wal()")
+        await raw.execute("checkpoint")
+    finally:
+        await raw.close()
 
 
 async def print_facts(database: Database) -> None:

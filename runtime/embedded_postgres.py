@@ -49,7 +49,8 @@ _SETTINGS: Final = {
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
     "wal_buffers": "16MB",
-    "min_wal_size": "256MB",
+    # What is kept is written over; a new segment is filled with zeros first, and all commits wait.
+    "min_wal_size": "1GB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "checkpoint_completion_target": "0.9",
