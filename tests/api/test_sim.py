@@ -15,11 +15,17 @@ from notifications.delivery import deliver_next
 from runtime.settings import SettingsError, read
 from tests.api.signed_in import SignedIn
 from tests.desk import Desk
+from tests.wallet.authorisations.till import RATE
 from tests.wallet.cards.counter import Counter, Person
+from tests.wallet.limits.steps import put_in_force
+from wallet import terms
+from wallet.authorisations import serving
+from wallet.authorisations.messages import Message
 from wallet.cards import numbers
 from wallet.cards.rules import CardRules
 from wallet.clock import TurnedClock
 from wallet.identifiers import CardId, HolderId
+from wallet.outcomes import Outcome
 from wallet.work import SYSTEM, Work
 
 CAFE = {"id": "KH000000000CAFE", "name": "Kafé Ânkor", "mcc": "5814"}
@@ -199,7 +205,9 @@ async def test_the_number_and_the_check_value_of_the_card_are_taken_and_never_to
     assert number[:-1] not in bad.text
 
 
-async def test_faults_of_the_wire_change_nothing_but_the_wire(shop: Shop) -> None:
+async def test_faults_of_the_wire_change_nothing_but_the_wire(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def plant(**faults: int) -> None:
         assert (await shop.client.post("/v1/sim/faults", json=faults)).status_code == 200
 
@@ -207,8 +215,17 @@ async def test_faults_of_the_wire_change_nothing_but_the_wire(shop: Shop) -> Non
         accounts = await shop.mine("/accounts")
         return int(next(a["held"]["amount_minor"] for a in accounts if a["currency"] == "KHR"))
 
+    handed_in: list[str] = []
+    hand_in = serving.Desk.ask
+
+    async def counted(desk: serving.Desk, message: Message) -> Outcome:
+        handed_in.append(message.key)
+        return await hand_in(desk, message)
+
+    monkeypatch.setattr(serving.Desk, "ask", counted)
     await plant(duplicate=1)
     assert (await shop.buy(10_000, key="T1|1"))["approved"]
+    assert handed_in == ["T1|1", "T1|1"], "it truly came twice"
     assert await held() == 10_000
     await plant(late=1)
     late = await shop.buy(10_000, key="T1|2")
@@ -350,6 +367,39 @@ async def test_every_answer_tells_what_is_left(shop: Shop, counter: Counter) -> 
     assert (over["reason"], left(over)) == ("limit_exceeded", (20_000, 4))
     more = await shop.say("increment", original="T|1", amount_minor=5_000)
     assert left(more.json()) == (15_000, 4)
+    card = {"card": {"id": str(shop.card_id)}, "merchant": CAFE}
+    taken = await shop.say("financial", amount_minor=5_000, **card)
+    assert left(taken.json()) == (10_000, 3)
+    assert left((await shop.say("inquire", **card)).json()) == (10_000, 3)
+    await shop.say("reverse", original="T|1")
+    assert left((await shop.say("inquire", **card)).json()) == (25_000, 4)
     await counter.freeze(shop.person, shop.card_id)
     frozen = await shop.buy(1_000)
-    assert (frozen["reason"], left(frozen)) == ("card_frozen", (15_000, 4))
+    assert (frozen["reason"], left(frozen)) == ("card_frozen", (25_000, 4))
+
+
+async def test_each_event_has_its_four_amounts(
+    shop: Shop, counter: Counter, resources: Resources, clock: TurnedClock
+) -> None:
+    """The holder's, what is held, the shop's in its own currency, and what is settled."""
+    await put_in_force(resources.works, clock, terms.Sort.RATES, RATE)
+    shop.card_id = await counter.card(shop.person, "KHR", exchange=True)
+    local = {"local_minor": 18_050, "local_currency": "THB"}
+    bought = await shop.buy(500, currency="USD", key="T|1", **local)
+    assert bought["approved"], bought
+    await shop.say("clear", original="T|1", amount_minor=400, currency="USD")
+    path = f"/purchases/{bought['answer']['authorisation_id']}"
+    found = [
+        (
+            event["cardholder"]["display"],
+            event["hold"]["display"],
+            (event["merchant_minor"], event["merchant_currency"]),
+            event["settlement"]["display"],
+        )
+        for event in (await shop.mine(path))["events"]
+    ]
+    # 5 and 4 dollars at 4,100 and one in a hundred on top, each rounded up once
+    assert found == [
+        ("20,705 KHR", "20,705 KHR", (18_050, "THB"), "5.00 USD"),
+        ("16,564 KHR", "0 KHR", (400, "USD"), "4.00 USD"),
+    ]

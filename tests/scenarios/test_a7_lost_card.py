@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from notifications.delivery import deliver_next
-from tests.scenarios.conftest import Scene
+from tests.scenarios.conftest import BOOKS, CAFE, Scene
 from tests.wallet.cards.counter import card_id_of
 from wallet.cards.following import follow
 from wallet.identifiers import CardId, SmartIdId, new_id
@@ -20,6 +20,7 @@ from wallet.registry.smart_ids import IdentityState, Party, PaymentState, SmartI
 from wallet.work import SYSTEM, Work
 
 _TAPS: Final = count(1)
+NAMED: Final = {"id": CAFE["id"], "name": CAFE["name"]}
 
 
 async def tap(scene: Scene, key: str | None = None, **body: Any) -> httpx.Response:
@@ -174,6 +175,34 @@ async def test_ok_the_virtual_cards_go_on_where_their_holder_keeps_them(scene: S
         "ACTIVE",
         False,
     )
+
+
+async def test_a_replacement_keeps_limits_shops_standing_uses_and_controls(scene: Scene) -> None:
+    own: dict[str, Any] = {"daily_limit_minor": 50_000, "uses_per_day": 5}
+    first = await scene.phone.card(currency="KHR", **own)
+    assert (await scene.buy(first, 20_000, recurring=True))["approved"]
+    sheet = {"mccs": {"deny": ["7995"]}}
+    await scene.phone.do("card.controls", card_id=first, sheet=sheet)
+    now = (await scene.phone.do("card.replace", card_id=first))["card"]["id"]
+    locked = await scene.phone.card(currency="KHR", kind="merchant_locked", merchant=NAMED)
+    before = [await scene.read(f"/cards/{one}") for one in (now, locked)]
+    await tap(scene)
+    new = await replaced(scene)
+    assert (await scene.read("/smart-id"))["id"] == str(new)
+    assert [await scene.read(f"/cards/{one}") for one in (now, locked)] == before
+    # the shop that charges the number before the last goes on, within what the day has counted
+    again = await scene.buy(first, 20_000, recurring=True)
+    assert again["approved"], again
+    left = (again["answer"]["limit_left_minor"], again["answer"]["limit_left_count"])
+    assert left == (10_000, 3)
+    assert (await scene.buy(now, 20_000))["reason"] == "limit_exceeded"
+    assert (await scene.buy(first, 1_000))["reason"] == "card_replaced"
+    assert (await scene.buy(locked, 1_000, merchant=BOOKS))["reason"] == "card_merchant_locked"
+    assert (await scene.buy(locked, 1_000))["approved"]
+    bets = {**CAFE, "mcc": "7995"}
+    assert (await scene.buy(now, 1_000, merchant=bets))["reason"] == "mcc_not_allowed"
+    shown = await scene.read(f"/cards/{now}/controls")
+    assert shown["card"]["sheet"]["mccs"]["deny"] == ["7995"]
 
 
 async def test_the_safe_side_needs_no_choice_and_a_retry_changes_none(scene: Scene) -> None:

@@ -360,7 +360,7 @@ def _advised(
 
 
 def inquire(counter: Counter, message: Message, life: Life) -> Outcome:
-    """Tell the balance behind a card; nothing is held or counted.
+    """Tell the balance behind a card, and what its limits leave; nothing is held or counted.
 
     Declines: reversed_first, answer_too_late, card_unknown, as `Tray.decide`.
     """
@@ -379,7 +379,8 @@ def inquire(counter: Counter, message: Message, life: Life) -> Outcome:
     if no is not None:
         return decline(counter, message, life, no, standing)
     standing, moved = replace(standing, approved=True), Moved()
-    outcome = counter.answer(life, message, standing, moved)
+    left = counter.left(life, message, standing)
+    outcome = counter.answer(life, message, standing, moved, **left)
     return counter.record(life, message, standing, moved, outcome)
 
 

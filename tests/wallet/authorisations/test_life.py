@@ -211,9 +211,11 @@ async def test_what_suspense_paid_comes_back_to_suspense_last(till: Till) -> Non
 
 
 async def test_a_balance_is_told_and_nothing_is_held(till: Till) -> None:
-    await till.open(khr=12_345)
+    await till.open(khr=12_345, daily_limit_minor=7_000)
     asked = till.message(Kind.BALANCE_INQUIRY)
-    assert (await till.done(asked))["available_minor"] == 12_345
+    told = await till.done(asked)
+    assert (told["available_minor"], told["limit_left_minor"]) == (12_345, 7_000)
+    assert told["limit_left_count"] == 30
     assert await till.balance() == (12_345, 0)
     await till.freeze()
     assert await till.said(till.message(Kind.BALANCE_INQUIRY)) == "card_frozen"

@@ -41,6 +41,27 @@ FAULTS = {
         "if own and event.fingerprint != message.fingerprint:", "if False:",
         f"{TESTS}/test_life.py::test_one_key_with_other_content_is_its_own_reason_fineract_2485",
     ),
+    "what suspense stood in for is not remembered": Fault(
+        f"{ROOM}/settling.py",
+        "short_minor=standing.short_minor + answer.shortfall_minor",
+        "short_minor=standing.short_minor", ANY,
+    ),
+    "what is held is not counted": Fault(
+        f"{ROOM}/requests.py",
+        "return taken if isinstance(taken, Declined) else counter.count(asked, taken)",
+        "return taken",
+        f"{TESTS}/test_races.py::test_200_authorisations_at_once_meet_a_limit_exactly",
+    ),
+    "a card is not locked": Fault(
+        "wallet/cards/purchasing.py", "order by id for no key update", "order by id",
+        "tests/wallet/cards/test_purchasing.py::TestKinds::"
+        "test_a_single_use_card_raced_by_two_shops_is_paid_once",
+    ),
+    "a limit is written over another version": Fault(
+        "wallet/limits/counting.py", "and c.version = f.version", "and c.version > 0",
+        "tests/wallet/limits/test_races.py::"
+        "test_a_counter_is_never_written_over_another_version_than_was_read",
+    ),
 }  # fmt: skip
 
 

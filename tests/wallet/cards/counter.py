@@ -216,7 +216,7 @@ class Counter:
             lambda work: control.freeze_smart_id(work, person.holder.id),
         )
 
-    def opened(self, person: Person, outcome: Outcome) -> dict[str, str]:
+    def opened(self, person: Person, outcome: Outcome) -> dict[str, Any]:
         """What the phone reads in a reveal."""
         assert isinstance(outcome, Done), outcome
         assert outcome.secret is not None
@@ -225,7 +225,7 @@ class Counter:
             outcome.secret["jwe"], private, algorithms=["ECDH-ES", "A256GCM"]
         )
         assert token.plaintext is not None
-        shown: dict[str, str] = msgspec.json.decode(token.plaintext)
+        shown: dict[str, Any] = msgspec.json.decode(token.plaintext)
         return shown
 
 

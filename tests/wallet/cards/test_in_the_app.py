@@ -240,6 +240,7 @@ class TestShowing:
         assert shown["number"][-4:] == (await counter.look(card_id)).last_four
         assert shown["expires"] == "01/28"
         assert len(shown["cvv"]) == 3
+        assert shown["shown_for_s"] == 60
         rules = counter.issuing.rules
         given = (
             counter.issuing,
@@ -247,7 +248,7 @@ class TestShowing:
             Secret(shown["number"]),
             date(2028, 1, 31),
         )
-        for later, right in ((0, True), (1, True), (2, False)):
+        for later, right in ((-2, False), (-1, True), (0, True), (1, True), (2, False)):
             moment = clock.now() + later * rules.cvv_step
             assert right is numbers.check_cvv(*given, moment, shown["cvv"])
 
@@ -405,21 +406,25 @@ async def test_numbers_that_are_taken_are_drawn_again(
     assert (await counter.look(first)).last_four != (await counter.look(second)).last_four
 
 
+WALKED = [
+    (None, "REQUESTED", None, "app", "holder"),
+    ("REQUESTED", "ACTIVE", None, "app", "holder"),
+    ("ACTIVE", "FROZEN", "END_USER_REQUEST", "holder", "system"),  # the test's own hand
+    ("FROZEN", "ACTIVE", None, "holder", "holder"),
+    ("ACTIVE", "CLOSED", "COMPROMISED", "holder", "holder"),
+]
+"""From, to, why in Lithic's names, at whose wish, by whose hand."""
+
+
 async def test_every_step_of_a_card_is_in_its_history_and_the_audit(counter: Counter) -> None:
     person = await counter.person()
     card_id = await counter.card(person)
     await counter.freeze(person, card_id)
     await counter.do("card.unfreeze", person, card_id=str(card_id))
-    await counter.do("card.close", person, card_id=str(card_id))
+    await counter.do("card.close", person, card_id=str(card_id), reason="COMPROMISED")
     history = await counter.works.read(SYSTEM, None, lambda w: changing.history_of(w, card_id))
-    steps = [(step["from_state"], step["to_state"]) for step in history]
-    assert steps == [
-        (None, "REQUESTED"),
-        ("REQUESTED", "ACTIVE"),
-        ("ACTIVE", "FROZEN"),
-        ("FROZEN", "ACTIVE"),
-        ("ACTIVE", "CLOSED"),
-    ]
+    fields = ("from_state", "to_state", "substatus", "cause", "actor_kind")
+    assert [tuple(step[name] for name in fields) for step in history] == WALKED
 
     async def query(work: Work) -> tuple[int, int]:
         return (
