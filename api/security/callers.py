@@ -59,6 +59,7 @@ class Machines(NamedTuple):
 
 _BEARER: Final = re.compile(r"Bearer ([A-Za-z0-9_-]{43})")
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _CODE: Final = re.compile(r"[0-9]{6}|[0-9]{8}|[0-9]{10}")
 _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])(?:9116|[2-6])[0-9]{8,18}(?![0-9A-Za-z])")
 _GROUPED: Final = re.compile(r"(?<=[0-9]{4})[ -](?=[0-9]{4}(?![0-9]))")
@@ -136,7 +137,10 @@ def idempotency_key(
 
 
 def decide_telling(key: str) -> bool:
-    """Whether a key looks like what must not be kept in clear: a code, a card's number."""
+    """Whether a key looks like what must not be kept in clear: a code, a card's number. A UUID is
+    one, however many of its digits are decimal."""
+    if _UUID.fullmatch(key):
+        return False
     if _CODE.fullmatch(key):
         return True
     found = _NUMBER.findall(_GROUPED.sub("", key))
