@@ -185,7 +185,8 @@ def test_a_key_that_looks_like_a_code_or_a_cards_number_is_refused() -> None:
             idempotency_key(key)
         assert refused.value.reason is Reason.IDEMPOTENCY_KEY_INVALID, key
     plain = [
-        "1", "2026", "41111111-1111-1111-8abc-0123456789ab", "601209000016-000016", "4111111111111112", str(UUID(int=2**100)),
+        "1", "2026", "41111111-1111-1111-8abc-0123456789ab",
+        "601209000016-000016", "4111111111111112", str(UUID(int=2**100)),
         "0195f4b2c3d4411111111111111111ab", "freeze-1", "601200000001000001",
     ]  # fmt: skip
     for key in plain:
