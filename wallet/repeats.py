@@ -1,7 +1,8 @@
 """Answers kept for a repeat: one key of one caller for one act has one effect and one answer.
 
 Promise: key, effect and answer commit together; what is shown once is not kept. A refusal leaves
-the key free, and so does a fault: no error is ever repeated.
+the key free, and so does a fault: no error is ever repeated. Keys are kept in clear, so a door
+refuses one that tells a secret.
 
     key unseen       -> the act runs, its answer is stored in the same transaction
     key seen, same   -> the stored answer
@@ -9,15 +10,18 @@ the key free, and so does a fault: no error is ever repeated.
     key in flight    -> waits for the lock, at most the lock time-out, then Refused in_flight
     key forgotten    -> as unseen: what the act itself refuses then stands in its own tables
 
-Tables owned: idempotency. Who calls: work; retention (forgetting).
+Tables owned: idempotency. Who calls: work; retention (forgetting);
+the doors (what is no key).
 """
 
+import re
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from wallet.database import Record
+from wallet.identifiers import luhn_valid
 from wallet.outcomes import Outcome, Reason, Refused
 
 
@@ -31,6 +35,17 @@ class Transaction(Protocol):
     async def row(self, sql: str, *arguments: Any) -> Record | None: ...
 
     async def execute(self, sql: str, *arguments: Any) -> str: ...
+
+
+def tells_a_secret(key: str) -> bool:
+    """Whether a key looks like what is never kept in clear: a code, a card's number. A UUID is
+    neither, however many of its digits are decimal."""
+    if _UUID.fullmatch(key):
+        return False
+    if _CODE.fullmatch(key):
+        return True
+    found = _CARD_NUMBER.findall(_GROUPED.sub("", key))
+    return any(13 <= len(one) <= 19 and luhn_valid(one) for one in found)
 
 
 async def claim(
@@ -63,6 +78,11 @@ async def forget(work: Transaction, before: datetime, most: int) -> int:
     tag = await work.execute(_FORGET, before, most)
     return int(tag.removeprefix("DELETE "))
 
+
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_CODE: Final = re.compile(r"[0-9]{6}|[0-9]{8}|[0-9]{10}")
+_CARD_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])(?:9116|[2-6])[0-9]{8,18}(?![0-9A-Za-z])")
+_GROUPED: Final = re.compile(r"(?<=[0-9]{4})[ -](?=[0-9]{4}(?![0-9]))")
 
 _CLAIM: Final = """
 insert into idempotency (caller, act, key, fingerprint, at) values ($1, $2, $3, $4, $5)

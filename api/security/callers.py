@@ -25,8 +25,8 @@ from wallet.access import staff_sessions
 from wallet.access.members import Member, Permission, StaffKind
 from wallet.access.sessions import HolderSession, Recognition
 from wallet.access.staff_sessions import Use
-from wallet.identifiers import luhn_valid
 from wallet.outcomes import Reason, Refused
+from wallet.repeats import tells_a_secret
 
 T = TypeVar("T")
 HolderCaller = HolderSession
@@ -59,10 +59,6 @@ class Machines(NamedTuple):
 
 _BEARER: Final = re.compile(r"Bearer ([A-Za-z0-9_-]{43})")
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_CODE: Final = re.compile(r"[0-9]{6}|[0-9]{8}|[0-9]{10}")
-_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])(?:9116|[2-6])[0-9]{8,18}(?![0-9A-Za-z])")
-_GROUPED: Final = re.compile(r"(?<=[0-9]{4})[ -](?=[0-9]{4}(?![0-9]))")
 
 
 def holder_door(path: str, handlers: Sequence[Any]) -> Router:
@@ -131,20 +127,9 @@ def idempotency_key(
     """
     if idempotency_key_header is None:
         raise Refused(Reason.IDEMPOTENCY_KEY_MISSING)
-    if not _KEY.fullmatch(idempotency_key_header) or decide_telling(idempotency_key_header):
+    if not _KEY.fullmatch(idempotency_key_header) or tells_a_secret(idempotency_key_header):
         raise Refused(Reason.IDEMPOTENCY_KEY_INVALID)
     return idempotency_key_header
-
-
-def decide_telling(key: str) -> bool:
-    """Whether a key looks like what must not be kept in clear: a code, a card's number. A UUID is
-    one, however many of its digits are decimal."""
-    if _UUID.fullmatch(key):
-        return False
-    if _CODE.fullmatch(key):
-        return True
-    found = _NUMBER.findall(_GROUPED.sub("", key))
-    return any(13 <= len(one) <= 19 and luhn_valid(one) for one in found)
 
 
 def resources_of(connection: Connection) -> Resources:
