@@ -36,13 +36,15 @@ RATES: Final[Mapping[str, Rate]] = {
     "read.person": Rate(120, 600),
     "write.person": Rate(60, 120),
     "staff.person": Rate(120, 600),
+    "freeze.person": Rate(30, 1),
     "machine.terminal": Rate(60, 300),
     "machine.house": Rate(1_000, 30_000),
     "open.address": Rate(600, 3_000),
     "failed.address": Rate(3_000, 6_000),
 }
 """How often who may ask, by class of route and caller: see `api.throttling`. Behind one address of
-a mobile operator there are thousands of phones."""
+a mobile operator there are thousands of phones; thirty freezes are more than a day's calls bring
+to one clerk, and less than harm needs."""
 
 
 SLOW_AFTER_S: Final = 10.0

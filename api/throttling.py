@@ -8,6 +8,7 @@ pairings, showing tokens and signatures that are nobody's. The figures are confi
     read      person     a holder's GET
     write     person     what a holder changes, payments included (two requests each)
     staff     person     a member of staff, whatever they ask
+    freeze    person     a member of staff, what they freeze: besides staff
     machine   terminal   one ATM
               house      a bank's or an agency's systems together
     open      address    routes open to strangers
@@ -37,6 +38,7 @@ class RouteClass(enum.StrEnum):
     READ = "read"
     WRITE = "write"
     STAFF = "staff"
+    FREEZE = "freeze"
     MACHINE = "machine"
     OPEN = "open"
     FAILED = "failed"
@@ -53,18 +55,14 @@ async def take(resources: Resources, route: RouteClass, **who: str) -> None:
         await begin(resources, route, kind, name)
 
 
-FREEZES_AT_ONCE: Final = 30
-FREEZES_PER_MINUTE: Final = 1
-"""Of one member of staff, of any sort: more than a day's calls bring, less than harm needs."""
-
-
 async def within_freezes(resources: Resources, caller: Member) -> None:
-    """Take one from what a member of staff may freeze. Refuses: RATE_LIMITED."""
-    asked = resources.throttle.admit(f"freezes:{caller.id}", FREEZES_PER_MINUTE, FREEZES_AT_ONCE)
+    """Take one from what a member of staff may freeze, cards and Smart IDs alike; who is refused
+    sets off the alarm. Refuses: RATE_LIMITED."""
     try:
-        await _Within(asked)
+        await take(resources, RouteClass.FREEZE, person=str(caller.id))
     except Refused:
-        _alarm.critical("staff %s freezes more than %d", caller.id, FREEZES_AT_ONCE)
+        most = resources.policy.rates["freeze.person"].burst
+        _alarm.critical("staff %s freezes more than %d", caller.id, most)
         raise
 
 

@@ -3,6 +3,7 @@ stands beside them goes on. A class that comes later is asked for here."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from uuid import UUID
 
 import httpx
 import pytest
@@ -32,6 +33,12 @@ ASKED = {
         method="POST", path="/v1/mobile/intents", body={"kind": "totp.enrol", "fields": {}}
     ),
     "staff.person": Asked(method="GET", path="/v1/support/disputes"),
+    "freeze.person": Asked(
+        method="POST",
+        path=f"/v1/bank/smart-ids/{UUID(int=0)}/freeze",
+        body={"reason": "asked for by nobody"},
+        keyed=True,
+    ),
     "machine.terminal": Asked(
         method="POST", path="/v1/atm/balance-inquiries", body=CARD, keyed=True
     ),
@@ -56,6 +63,8 @@ class Street:
                 return await self._holder(one), await self._holder(other)
             case "staff.person":
                 return await self._staff("dara"), await self._staff("bopha")
+            case "freeze.person":
+                return await self._staff("maker.acleda"), await self._staff("checker.acleda")
             case "machine.terminal":
                 return await self._terminals()
             case _:
