@@ -381,7 +381,9 @@ def _refuse_plain_servers(settings: Settings) -> None:
     plain = "or SMARTID_ALLOW_PLAIN_SERVERS=1 where the network between is nobody else's"
     database = urlsplit(settings.database_url or "")
     asked = dict(parse_qsl(database.query))
-    if database.hostname and asked.get("sslmode") not in ("require", "verify-ca", "verify-full"):
+    hosts = (database.hostname or asked.get("host", "")).split(",")
+    over_tcp = any(host and not host.startswith("/") for host in hosts)
+    if over_tcp and asked.get("sslmode") not in ("require", "verify-ca", "verify-full"):
         raise SettingsError(
             "DATABASE_URL must say sslmode=verify-full (or verify-ca, require) when"
             f" SMARTID_ENV=production, {plain}"

@@ -103,6 +103,7 @@ def test_production_dials_nobody_in_clear(name: str) -> None:
     [
         ("DATABASE_URL", "postgresql://db/smartid"),
         ("DATABASE_URL", "postgresql://db/smartid?sslmode=prefer"),
+        ("DATABASE_URL", "postgresql:///smartid?host=/run/postgresql,db"),
         ("REDIS_URL", "redis://wallet:long@cache/0"),
         ("REDIS_URL", "rediss://cache/0"),
         ("REDIS_URL", "rediss://:long@cache/0"),
