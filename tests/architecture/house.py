@@ -1,6 +1,9 @@
 """The source of the house, read as text and as syntax trees; nothing of it is run."""
 
 import ast
+import fnmatch
+import shutil
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +15,30 @@ ROOMS = ("wallet", "api", "notifications", "runtime", "simulators", "benchmarks"
 @cache
 def files(*rooms: str) -> tuple[Path, ...]:
     return tuple(file for room in rooms for file in sorted((ROOT / room).rglob("*.py")))
+
+
+def told_by_git(*asked: str) -> str | None:
+    """What git answers about this house; None where it stands outside a git checkout (an unpacked
+    archive, an image) or there is no git."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        return None
+    told = subprocess.run([git, *asked], cwd=ROOT, capture_output=True, check=False)
+    return told.stdout.decode("utf-8", "replace")
+
+
+def committed() -> list[str]:
+    """Every path under version control; without git, every one that would not be ignored."""
+    told = told_by_git("ls-files", "-z")
+    if told is not None:
+        return [path for path in told.split("\0") if (ROOT / path).is_file()]
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text("utf-8").split()]
+    paths = [path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file()]
+    return sorted(
+        str(path)
+        for path in paths
+        if not any(fnmatch.fnmatch(part, one) for part in path.parts for one in [*ignored, ".git"])
+    )
 
 
 def named(file: Path) -> str:

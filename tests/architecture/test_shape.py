@@ -2,13 +2,12 @@
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 import wallet
-from tests.architecture.house import ROOMS, ROOT, files, named, tree
+from tests.architecture.house import ROOMS, ROOT, committed, files, named, tree
 
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 50
@@ -232,14 +231,3 @@ def test_every_setting_that_is_told_of_exists_and_every_one_there_is_is_told_of(
         assert named <= there_are | own, page
     table = set(re.findall(r"\bSMARTID_[A-Z0-9_]+\b", source.split('"""')[1]))
     assert there_are <= table, "the table at the top tells of all"
-
-
-def committed() -> list[str]:
-    """Every path under version control; without git, what such a checkout would hold."""
-    try:
-        told = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("not a git checkout")
-    return [path for path in told.stdout.split("\0") if path]

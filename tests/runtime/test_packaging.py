@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.architecture.house import ROOT, told_by_git
+
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 
 
@@ -134,14 +135,11 @@ def test_make_help_tells_ten_commands_at_most() -> None:
 
 
 def test_git_ignores_what_running_makes() -> None:
-    git = shutil.which("git")
-    if git is None or not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout")
     made = [".venv/x", ".smartid/x", ".env", "smartid_wallet.egg-info/x", "wallet/__pycache__/x"]
-    told = subprocess.run(
-        [git, "check-ignore", *made], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert told.stdout.split() == made
+    told = told_by_git("check-ignore", *made)
+    if told is None:
+        pytest.skip("only git ignores: not a git checkout")
+    assert told.split() == made
 
 
 def read(name: str) -> str:
