@@ -11,15 +11,12 @@ from api.resources import Resources
 from runtime import cambodia, demo_staff, seed
 from wallet.access import machines, staff, totp
 from wallet.access.hashing import Hashing
-from wallet.database import Database
 from wallet.identifiers import AgencyId, BankId, Secret, luhn_valid
 from wallet.ledger import chart
 from wallet.registry import applications, enrolment, holders, smart_ids
 from wallet.registry.applications import ApplicationState
 from wallet.registry.smart_ids import IdentityState, PaymentState
 from wallet.salary.file import SalaryReader
-from wallet.teller import Teller
-from wallet.throttle import Throttle
 from wallet.vault import Vault
 from wallet.work import SYSTEM, Work, Works
 
@@ -35,19 +32,6 @@ SEEDED_TABLES = (
     "atm_terminals",
     "vault_keys",
 )
-
-
-@pytest.fixture
-def resources(database: Database, works: Works, vault: Vault, redis: Any) -> Resources:
-    return Resources(
-        database=database,
-        redis=redis,
-        works=works,
-        teller=Teller(works),
-        clock=works.clock,
-        vault=vault,
-        throttle=Throttle(redis),
-    )
 
 
 async def _everything(works: Works) -> dict[str, list[str]]:

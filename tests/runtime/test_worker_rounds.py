@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime, time, timedelta
 from typing import Any
 
-import pytest
-
 from api.resources import Resources
 from runtime.worker import worker_on
 from tests.behind import rows_of_all_banks
@@ -16,23 +14,8 @@ from wallet.cards.rules import CardRules
 from wallet.clock import PHNOM_PENH, TurnedClock
 from wallet.database import Database
 from wallet.registry import smart_ids
-from wallet.teller import Teller
-from wallet.throttle import Throttle
 from wallet.vault import Vault
-from wallet.work import SYSTEM, Work, Works
-
-
-@pytest.fixture
-def resources(database: Database, works: Works, vault: Vault, redis: Any) -> Resources:
-    return Resources(
-        database=database,
-        redis=redis,
-        works=works,
-        teller=Teller(works),
-        clock=works.clock,
-        vault=vault,
-        throttle=Throttle(redis),
-    )
+from wallet.work import SYSTEM, Work
 
 
 async def _nothing_to_seal() -> int:

@@ -1,11 +1,6 @@
-"""H4: tests test something. A fault is planted in a copy of the program, and the test that stands
-against it must fail there. The short form holds the table to the source, the long one runs it."""
+"""Who may ask: what stands between a caller and an act, taken away piece by piece."""
 
-from pathlib import Path
-
-import pytest
-
-from tests.planted import Fault, assert_caught, copied_to, unplantable
+from tests.planted.faults import Fault
 
 ACCESS, TESTS = "wallet/access", "tests/wallet/access"
 
@@ -70,18 +65,3 @@ FAULTS = {
         "test_what_only_a_proxy_may_tell_is_gone_from_anybody_elses_request",
     ),
 }  # fmt: skip
-
-
-def test_every_fault_can_be_planted_and_its_test_exists() -> None:
-    assert unplantable(FAULTS.values()) == []
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copied_to(tmp_path_factory.mktemp("copy"))
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", FAULTS)
-def test_h4_a_planted_fault_is_caught(name: str, copy: Path) -> None:
-    assert_caught(FAULTS[name], copy)
