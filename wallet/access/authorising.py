@@ -27,9 +27,11 @@ async def authorise(
 ) -> Outcome:
     """What these factors come to. Declines and refuses as `intents.authorise_lane`."""
     assert actor.bank is not None  # noqa: S101 - a phone
-    even = Evenly(CODE_S)
-    if tried.code is not None and len(tried.code.reveal()) == challenges.CODE_DIGITS:
-        of, code, signature = tried.intent_id, tried.code.reveal(), tried.signature
+    if tried.code is None:
+        return await teller.ask(lane, actor.bank, tried)
+    even, code = Evenly(CODE_S), tried.code.reveal()
+    if len(code) == challenges.CODE_DIGITS:
+        of, signature = tried.intent_id, tried.signature
         gate = await challenges.gate(teller, vault, throttle, actor, of, code, signature)
         tried = replace(tried, gate=gate)
     outcome = await teller.ask(lane, actor.bank, tried)
